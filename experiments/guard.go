@@ -1,0 +1,49 @@
+package experiments
+
+import "time"
+
+// A Guard decides from samples alone whether the experiment must stop now. It is
+// pure: the same history gives the same reading. It is asked after every
+// measurement, from the first injection until everything is reverted.
+type Guard interface {
+	// Needs says what must be measured for it.
+	Needs() Needs
+	Judge(h *History) Reading
+}
+
+// Needs lists the series a guard reads.
+type Needs struct {
+	Probes []*Probed
+	SLOs   []*SLO
+	// Windows are the windows over which each of SLOs is counted; SinceInjection is
+	// always counted.
+	Windows []time.Duration
+}
+
+// SinceInjection asks History for the window that began with the first injection.
+const SinceInjection time.Duration = 0
+
+// Reading is what a guard sees at one moment.
+type Reading struct {
+	Breached bool `json:"breached"`
+	// Blind tells that it had nothing to judge by; the no_data guard decides for how
+	// long that is borne.
+	Blind bool `json:"blind,omitempty"`
+	// Used is how much of the guard's limit is taken: 0 nothing, 1 the limit; for the
+	// bar on the screen.
+	Used Float `json:"used"`
+	// Text says value and limit, and what is left: "burn 2.1 of 14.4".
+	Text string `json:"text"`
+	// Since is when the breach began, if it is known to be earlier than now.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// GuardPlan is a guard of a scenario. Default tells that the scenario did not
+// write it.
+type GuardPlan struct {
+	Name    string
+	Kind    string
+	Guard   Guard
+	Default bool
+	Origin  string
+}

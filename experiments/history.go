@@ -1,0 +1,249 @@
+package experiments
+
+import (
+	"math"
+	"sort"
+	"time"
+)
+
+// History is what a run has measured so far. The runner writes it, from one
+// goroutine; hypotheses and guards read it.
+type History struct {
+	// Now is the time of the newest measurement, or of the look.
+	Now time.Time
+	// Began is the start of the run, Injected that of the first injection and
+	// Restored that of the last proven revert; zero before they happen.
+	Began    time.Time
+	Injected time.Time
+	Restored time.Time
+	// Planned is how long the disruption takes by the schedule.
+	Planned time.Duration
+	// Pace is the longest time between two looks at anything, Reverting an estimate of
+	// how long reverting takes: together the braking distance of a guard.
+	Reverting time.Duration
+
+	probes map[*Probed]*Track
+	counts map[*SLO]map[time.Duration][]Count
+	rates  map[*SLO]float64
+}
+
+// NewHistory returns an empty history of a run that began then.
+func NewHistory(began time.Time) *History {
+	return &History{
+		Now: began, Began: began,
+		probes: map[*Probed]*Track{},
+		counts: map[*SLO]map[time.Duration][]Count{},
+		rates:  map[*SLO]float64{},
+	}
+}
+
+// AddSample records a measurement of a probe.
+func (h *History) AddSample(p *Probed, s Sample) {
+	h.Probe(p).add(h.Began, s)
+	if s.At.After(h.Now) {
+		h.Now = s.At
+	}
+}
+
+// AddCount records what an SLO's queries counted in a window. The label is the
+// window asked for; SinceInjection for the growing one.
+func (h *History) AddCount(s *SLO, label time.Duration, c Count) {
+	windows := h.counts[s]
+	if windows == nil {
+		windows = map[time.Duration][]Count{}
+		h.counts[s] = windows
+	}
+	windows[label] = append(windows[label], c)
+	if c.At.After(h.Now) {
+		h.Now = c.At
+	}
+}
+
+// SetRate records the events a second that an SLO counted in the baseline.
+func (h *History) SetRate(s *SLO, perSecond float64) { h.rates[s] = perSecond }
+
+// Rate is the events a second of an SLO in the baseline, NaN while unknown.
+func (h *History) Rate(s *SLO) float64 {
+	if rate, ok := h.rates[s]; ok {
+		return rate
+	}
+	return math.NaN()
+}
+
+// Probe is the track of a probe; empty before its first measurement.
+func (h *History) Probe(p *Probed) *Track {
+	track := h.probes[p]
+	if track == nil {
+		track = &Track{began: h.Began}
+		h.probes[p] = track
+	}
+	return track
+}
+
+// Latest is the newest count of an SLO over a window. An SLO that rests on a probe
+// is counted up to Now; one that rests on queries as of its last evaluation. The
+// condition of a count that was never taken is NoData.
+func (h *History) Latest(s *SLO, window time.Duration) Count {
+	if s.Probe != nil {
+		return h.countProbe(s, h.Now, window)
+	}
+	taken := h.counts[s][window]
+	if len(taken) == 0 {
+		return Count{At: h.Now, Window: window, Condition: NoData, Why: "not counted yet"}
+	}
+	return taken[len(taken)-1]
+}
+
+func (h *History) countProbe(s *SLO, at time.Time, window time.Duration) Count {
+	from := at.Add(-window)
+	if window == SinceInjection {
+		from = h.Injected
+		if from.IsZero() {
+			return Count{At: at, Condition: NoData, Why: "nothing was injected yet"}
+		}
+		window = at.Sub(from)
+	}
+	c := h.Probe(s.Probe).Count(from, at)
+	c.Window = window
+	return c
+}
+
+// Tumbling lists counts of consecutive windows that do not overlap, oldest first,
+// from the first injection on. Each ends at least one window after the one before.
+func (h *History) Tumbling(s *SLO, window time.Duration) []Count {
+	if h.Injected.IsZero() || window <= 0 {
+		return nil
+	}
+	var list []Count
+	if s.Probe != nil {
+		for end := h.Injected.Add(window); !end.After(h.Now); end = end.Add(window) {
+			list = append(list, h.countProbe(s, end, window))
+		}
+		return list
+	}
+	next := h.Injected.Add(window)
+	for _, c := range h.counts[s][window] {
+		if c.At.Before(next) {
+			continue
+		}
+		list = append(list, c)
+		next = c.At.Add(window)
+	}
+	return list
+}
+
+// Counted lists every count taken of an SLO that rests on queries over a window.
+func (h *History) Counted(s *SLO, window time.Duration) []Count { return h.counts[s][window] }
+
+// Track holds the measurements of one probe in columns, oldest first.
+type Track struct {
+	began time.Time
+	at    []time.Duration // since the run began
+	took  []time.Duration
+	value []float64
+	state []sampleState
+	// bad and total count the events up to and including each measurement.
+	bad, total []int32
+	// why holds the words for measurements that have some, by index.
+	why map[int]words
+}
+
+type sampleState uint8
+
+const (
+	sampleCounted sampleState = 1 << iota
+	sampleGood
+	sampleUnreadable
+)
+
+type words struct {
+	condition Condition
+	why       string
+}
+
+func (t *Track) add(began time.Time, s Sample) {
+	var state sampleState
+	var bad, total int32
+	if n := len(t.at); n > 0 {
+		bad, total = t.bad[n-1], t.total[n-1]
+	}
+	if s.Condition != OK {
+		state |= sampleUnreadable
+	} else if s.Counted {
+		state |= sampleCounted
+		total++
+		if s.Good {
+			state |= sampleGood
+		} else {
+			bad++
+		}
+	}
+	if s.Condition != OK || s.Why != "" {
+		if t.why == nil {
+			t.why = map[int]words{}
+		}
+		t.why[len(t.at)] = words{s.Condition, s.Why}
+	}
+	t.at = append(t.at, s.At.Sub(began))
+	t.took = append(t.took, s.Took)
+	t.value = append(t.value, s.Value)
+	t.state = append(t.state, state)
+	t.bad = append(t.bad, bad)
+	t.total = append(t.total, total)
+}
+
+// Len is the number of measurements.
+func (t *Track) Len() int { return len(t.at) }
+
+// At returns measurement i, from 0.
+func (t *Track) At(i int) Sample {
+	words := t.why[i]
+	return Sample{
+		At:        t.began.Add(t.at[i]),
+		Took:      t.took[i],
+		Counted:   t.state[i]&sampleCounted != 0,
+		Good:      t.state[i]&sampleGood != 0,
+		Value:     t.value[i],
+		Condition: words.condition,
+		Why:       words.why,
+	}
+}
+
+// From is the index of the first measurement taken at or after when; Len if none.
+func (t *Track) From(when time.Time) int {
+	offset := when.Sub(t.began)
+	return sort.Search(len(t.at), func(i int) bool { return t.at[i] >= offset })
+}
+
+// Span lists the measurements in (from, to].
+func (t *Track) Span(from, to time.Time) []Sample {
+	var list []Sample
+	for i := t.From(from.Add(1)); i < len(t.at) && t.at[i] <= to.Sub(t.began); i++ {
+		list = append(list, t.At(i))
+	}
+	return list
+}
+
+// Count counts the events in (from, to]. Without a measurement the condition is
+// NoData; where none could be read it is that of the last one.
+func (t *Track) Count(from, to time.Time) Count {
+	first, end := t.From(from.Add(1)), t.From(to.Add(1))
+	c := Count{At: to, Window: to.Sub(from)}
+	if first == end {
+		c.Condition, c.Why = NoData, "no measurement in this window"
+		return c
+	}
+	var bad, total int32
+	if first > 0 {
+		bad, total = t.bad[first-1], t.total[first-1]
+	}
+	c.Bad, c.Total = float64(t.bad[end-1]-bad), float64(t.total[end-1]-total)
+	if c.Total == 0 {
+		last := t.At(end - 1)
+		c.Condition, c.Why = last.Condition, last.Why
+		if c.Condition == OK {
+			c.Condition, c.Why = NoTraffic, "the probe counts no events"
+		}
+	}
+	return c
+}

@@ -1,0 +1,123 @@
+package experiments
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Condition tells whether a measurement can be read, and if not, why. Only OK is
+// ever taken for a value; no other condition counts as healthy.
+type Condition string
+
+// The conditions of a measurement.
+const (
+	OK          Condition = ""
+	NoData      Condition = "no data"      // the query is fine and matched no series
+	NotANumber  Condition = "not a number" // NaN, as from 0/0
+	Stale       Condition = "stale"        // the newest sample is too old to speak for now
+	NoTraffic   Condition = "no traffic"   // the series is there, and counted no event
+	ManySeries  Condition = "more than one series"
+	Unreachable Condition = "unreachable"    // the server that should know did not answer
+	Refused     Condition = "refused"        // it answered with an error: bad query, no rights
+	TooEarly    Condition = "too early"      // the window is still shorter than a few scrapes
+	Broken      Condition = "not measurable" // the probe itself failed: command not found
+)
+
+// Sample is one measurement of a probe.
+type Sample struct {
+	At   time.Time     `json:"at"`
+	Took time.Duration `json:"took_ns"` // how long the measurement took: the latency
+	// Counted tells that the measurement is an event, good or bad. A request that got
+	// no answer is a bad event, not missing data.
+	Counted bool `json:"counted,omitempty"`
+	Good    bool `json:"good,omitempty"`
+	// Value is the number read, in the probe's own unit; NaN without one.
+	Value     float64   `json:"-"`
+	Condition Condition `json:"condition,omitempty"`
+	// Why says what was seen when it was not good: "503 Service Unavailable".
+	Why string `json:"why,omitempty"`
+}
+
+// HasValue tells whether the sample carries a number.
+func (s Sample) HasValue() bool { return s.Condition == OK && !math.IsNaN(s.Value) }
+
+// A Probe takes one measurement at a time. What goes wrong is part of the
+// sample: a target that answers badly is a bad event, a measurement that could
+// not be taken is a Condition other than OK. Measure keeps to ctx.
+type Probe interface {
+	Measure(ctx context.Context) Sample
+}
+
+// Probed is a probe of a configuration with its pace.
+type Probed struct {
+	Name    string
+	Kind    string
+	Every   time.Duration
+	Timeout time.Duration
+	// Unit of Value, for people: "s", "requests"; empty where unknown.
+	Unit  string
+	Probe Probe
+	// Origin is where it is declared: "shop.hcl:12".
+	Origin string
+}
+
+// Count is what an SLI saw in the window that ends at At.
+type Count struct {
+	At     time.Time     `json:"at"`
+	Window time.Duration `json:"window_ns"`
+	Bad    float64       `json:"bad"`
+	Total  float64       `json:"total"`
+
+	Condition Condition `json:"condition,omitempty"`
+	Why       string    `json:"why,omitempty"`
+}
+
+// Ratio is the share of bad events, NaN where nothing was counted.
+func (c Count) Ratio() float64 {
+	if c.Condition != OK || c.Total <= 0 {
+		return math.NaN()
+	}
+	return c.Bad / c.Total
+}
+
+// An SLI counts the events of a window. It keeps to ctx.
+type SLI interface {
+	// Count counts the events between at-window and at.
+	Count(ctx context.Context, at time.Time, window time.Duration) Count
+	// Shortest is the shortest window that means something: a few scrapes.
+	Shortest() time.Duration
+}
+
+// SLO is an SLI with an objective over a window; what may fail is its error budget.
+type SLO struct {
+	Name        string
+	Description string
+	Objective   Percent       // of events that must be good, above 0 and below 1
+	Window      time.Duration // the period the budget is for: "30d"
+	Every       time.Duration // pace of evaluation
+	// Exactly one of Probe and SLI is set: an SLO rests on a probe's events or on
+	// queries.
+	Probe *Probed
+	SLI   SLI
+	// Queries says to a person what is counted.
+	Queries string
+	Origin  string
+}
+
+// Budget is the share of events that may fail: 1 - Objective, without float noise.
+func (s *SLO) Budget() float64 {
+	// 1-0.999 is 0.0010000000000000009; rounding to 15 digits gives the number meant.
+	var budget float64
+	if _, err := fmt.Sscan(fmt.Sprintf("%.15g", 1-float64(s.Objective)), &budget); err != nil {
+		return 1 - float64(s.Objective)
+	}
+	return budget
+}
+
+// SeriesName is how a probe is named in results: "probe.front_door".
+func (p *Probed) SeriesName() string { return "probe." + p.Name }
+
+// SeriesName is how an SLO is named in results: "slo.checkout".
+func (s *SLO) SeriesName() string { return "slo." + s.Name }

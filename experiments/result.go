@@ -1,0 +1,146 @@
+package experiments
+
+import (
+	"time"
+)
+
+// ResultSchema names the shape of a stored result; docs/result.schema.json
+// describes it.
+const ResultSchema = "gameday/result/v1"
+
+// Result is what a run leaves: reports are rendered from it alone, at once or a
+// year later.
+type Result struct {
+	Schema      string    `json:"schema"`
+	Run         string    `json:"run"` // "20261124-153012-slow-payments-7f3a"
+	Scenario    string    `json:"scenario"`
+	Description string    `json:"description,omitempty"`
+	Origin      string    `json:"origin"`
+	Digest      string    `json:"digest"`
+	Seed        uint64    `json:"seed"`
+	Version     string    `json:"version"` // of gameday
+	Host        string    `json:"host"`
+	Began       time.Time `json:"began"`
+	Ended       time.Time `json:"ended"`
+
+	Verdict Verdict `json:"verdict"`
+	// Reason says in a sentence why the verdict is what it is.
+	Reason string `json:"reason"`
+
+	Phases     []PhaseSpan        `json:"phases"`
+	Hypotheses []HypothesisResult `json:"hypotheses"`
+	Faults     []FaultResult      `json:"faults"`
+	Hits       []HitResult        `json:"hits"`
+	Guards     []GuardResult      `json:"guards"`
+	SLOs       []SLOResult        `json:"slos,omitempty"`
+	Stop       *Stop              `json:"stop,omitempty"`
+	// Left lists what could not be proven mended, with what to do.
+	Left     []string  `json:"left,omitempty"`
+	Errors   []string  `json:"errors,omitempty"`
+	Timeline []Moment  `json:"timeline"`
+	Series   []*Series `json:"series"`
+}
+
+// PhaseSpan is when a phase ran.
+type PhaseSpan struct {
+	Phase Phase     `json:"phase"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+}
+
+// HypothesisResult is what a hypothesis came to. Before, During and Recovery are
+// nil where it was not judged.
+type HypothesisResult struct {
+	Name      string `json:"name"`
+	Statement string `json:"statement"` // "at least 99.5% of slo.checkout's events are good"
+	Series    string `json:"series"`
+	Origin    string `json:"origin,omitempty"`
+	// Unit and Limit are what a chart draws: "ratio" (good share), "s", or the probe's own.
+	Unit  string    `json:"unit,omitempty"`
+	Limit Float     `json:"limit"`
+	Kind  LimitKind `json:"kind"`
+
+	Verdict  Verdict    `json:"verdict"`
+	Reason   string     `json:"reason"`
+	Before   *Judgement `json:"before,omitempty"`
+	During   *Judgement `json:"during,omitempty"`
+	Recovery *Judgement `json:"recovery,omitempty"`
+	// RecoveredAfter is the time from the last revert until it held again.
+	RecoveredAfter time.Duration `json:"recovered_after_ns,omitempty"`
+	// RecoverWithin is the time it had for that; MayBreak tells that it was allowed to
+	// break while faults were on.
+	RecoverWithin time.Duration `json:"recover_within_ns,omitempty"`
+	MayBreak      bool          `json:"may_break,omitempty"`
+}
+
+// FaultResult is a fault as planned and what came of it.
+type FaultResult struct {
+	Name     string        `json:"name"`
+	Kind     string        `json:"kind"`
+	Origin   string        `json:"origin,omitempty"`
+	At       time.Duration `json:"at_ns"`
+	After    string        `json:"after,omitempty"`
+	Duration time.Duration `json:"duration_ns"`
+	Every    string        `json:"every,omitempty"`
+	Rounds   int           `json:"rounds"`
+	Hits     int           `json:"hits"`     // planned
+	Injected int           `json:"injected"` // proven
+	Restored int           `json:"restored"` // proven
+}
+
+// HitResult is a hit and its life.
+type HitResult struct {
+	Hit
+	Steps []StepTime `json:"steps"`
+	Step  Step       `json:"step"` // the last
+	// Proof is what was read back after injecting, Mended after reverting.
+	Proof    string    `json:"proof,omitempty"`
+	Mended   string    `json:"mended,omitempty"`
+	State    State     `json:"state,omitempty"`
+	Injected time.Time `json:"injected,omitzero"`
+	Verified time.Time `json:"verified,omitzero"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// StepTime is when a hit took a step.
+type StepTime struct {
+	Step Step      `json:"step"`
+	At   time.Time `json:"at"`
+}
+
+// GuardResult is a guard and what it saw.
+type GuardResult struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Default bool   `json:"default,omitempty"`
+	Origin  string `json:"origin,omitempty"`
+	// Worst is the reading that took most of its limit, Last the final one. Looks is
+	// how many times it was asked.
+	Worst   *Reading  `json:"worst,omitempty"`
+	WorstAt time.Time `json:"worst_at,omitzero"`
+	Last    *Reading  `json:"last,omitempty"`
+	Looks   int       `json:"looks"`
+	Tripped bool      `json:"tripped"`
+}
+
+// SLOResult is what the run cost an SLO.
+type SLOResult struct {
+	Name        string        `json:"name"`
+	Description string        `json:"description,omitempty"`
+	Objective   Percent       `json:"objective"`
+	Window      time.Duration `json:"window_ns"`
+	// Bad and Total are the events from the first injection to the end of the run, and
+	// Rate the events a second of the baseline.
+	Bad   float64 `json:"bad"`
+	Total float64 `json:"total"`
+	Rate  Float   `json:"rate"`
+	// Spent is the share of the whole window's budget that Bad took, at Rate.
+	Spent Float `json:"spent"`
+}
+
+// Moment is a line of the timeline.
+type Moment struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"` // phase, fault, guard, hypothesis, stop, note, error
+	Text string    `json:"text"`
+}
