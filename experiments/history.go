@@ -18,19 +18,24 @@ type History struct {
 	Restored time.Time
 	// Planned is how long the disruption takes by the schedule.
 	Planned time.Duration
-	// Pace is the longest time between two looks at anything, Reverting an estimate of
-	// how long reverting takes: together the braking distance of a guard.
+	// Reverting is an estimate of how long it takes from a stop until the last revert
+	// is proven; with the pace of measuring it is the braking distance of a guard.
 	Reverting time.Duration
+
+	// Probes and SLOs are all that is measured in the run.
+	Probes []*Probed
+	SLOs   []*SLO
 
 	probes map[*Probed]*Track
 	counts map[*SLO]map[time.Duration][]Count
 	rates  map[*SLO]float64
 }
 
-// NewHistory returns an empty history of a run that began then.
-func NewHistory(began time.Time) *History {
+// NewHistory returns an empty history of a run that began then and measures these.
+func NewHistory(began time.Time, probes []*Probed, slos []*SLO) *History {
 	return &History{
 		Now: began, Began: began,
+		Probes: probes, SLOs: slos,
 		probes: map[*Probed]*Track{},
 		counts: map[*SLO]map[time.Duration][]Count{},
 		rates:  map[*SLO]float64{},
