@@ -1,7 +1,9 @@
 package experiments
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sort"
 	"time"
 )
@@ -26,9 +28,11 @@ type History struct {
 	Probes []*Probed
 	SLOs   []*SLO
 
-	probes map[*Probed]*Track
-	counts map[*SLO]map[time.Duration][]Count
-	rates  map[*SLO]float64
+	probes    map[*Probed]*Track
+	counts    map[*SLO]map[time.Duration][]Count
+	rates     map[*SLO]float64
+	remaining map[*SLO]float64
+	tumbling  map[tumblingKey]*tumbling
 }
 
 // NewHistory returns an empty history of a run that began then and measures these.
@@ -36,9 +40,11 @@ func NewHistory(began time.Time, probes []*Probed, slos []*SLO) *History {
 	return &History{
 		Now: began, Began: began,
 		Probes: probes, SLOs: slos,
-		probes: map[*Probed]*Track{},
-		counts: map[*SLO]map[time.Duration][]Count{},
-		rates:  map[*SLO]float64{},
+		probes:    map[*Probed]*Track{},
+		counts:    map[*SLO]map[time.Duration][]Count{},
+		rates:     map[*SLO]float64{},
+		remaining: map[*SLO]float64{},
+		tumbling:  map[tumblingKey]*tumbling{},
 	}
 }
 
@@ -71,6 +77,19 @@ func (h *History) SetRate(s *SLO, perSecond float64) { h.rates[s] = perSecond }
 func (h *History) Rate(s *SLO) float64 {
 	if rate, ok := h.rates[s]; ok {
 		return rate
+	}
+	return math.NaN()
+}
+
+// SetRemaining records the share of an SLO's error budget that was left before the
+// run, counted over the SLO's whole window: 1 untouched, negative overspent.
+func (h *History) SetRemaining(s *SLO, share float64) { h.remaining[s] = share }
+
+// Remaining is the share of an SLO's error budget that was left before the run, NaN
+// while unknown.
+func (h *History) Remaining(s *SLO) float64 {
+	if share, ok := h.remaining[s]; ok {
+		return share
 	}
 	return math.NaN()
 }
@@ -114,27 +133,59 @@ func (h *History) countProbe(s *SLO, at time.Time, window time.Duration) Count {
 }
 
 // Tumbling lists counts of consecutive windows that do not overlap, oldest first,
-// from the first injection on. Each ends at least one window after the one before.
+// from the first injection on. Each ends at least one window after the one before,
+// and is listed once no later measurement can change it. The list must not be
+// written to.
+//
+// What was listed once is kept, so that a look costs only what is new; a guard asks
+// after every measurement of a run that may last a day.
 func (h *History) Tumbling(s *SLO, window time.Duration) []Count {
 	if h.Injected.IsZero() || window <= 0 {
 		return nil
 	}
-	var list []Count
-	if s.Probe != nil {
-		for end := h.Injected.Add(window); !end.After(h.Now); end = end.Add(window) {
-			list = append(list, h.countProbe(s, end, window))
-		}
-		return list
+	key := tumblingKey{s, window}
+	kept := h.tumbling[key]
+	if kept == nil || !kept.from.Equal(h.Injected) {
+		kept = &tumbling{from: h.Injected, next: h.Injected.Add(window)}
+		h.tumbling[key] = kept
 	}
-	next := h.Injected.Add(window)
-	for _, c := range h.counts[s][window] {
-		if c.At.Before(next) {
+	if s.Probe != nil {
+		track := h.Probe(s.Probe)
+		for track.Len() > 0 && !kept.next.After(track.At(track.Len()-1).At) {
+			kept.list = append(kept.list, h.countProbe(s, kept.next, window))
+			kept.next = kept.next.Add(window)
+		}
+		return slices.Clip(kept.list)
+	}
+	taken := h.counts[s][window]
+	for ; kept.read < len(taken); kept.read++ {
+		c := taken[kept.read]
+		if c.At.Before(kept.next) {
 			continue
 		}
-		list = append(list, c)
-		next = c.At.Add(window)
+		kept.list = append(kept.list, c)
+		kept.next = c.At.Add(window)
 	}
-	return list
+	return slices.Clip(kept.list)
+}
+
+type tumblingKey struct {
+	slo    *SLO
+	window time.Duration
+}
+
+// tumbling is a list of windows under way: where the next one ends, and how many
+// of the SLO's counts were looked at.
+type tumbling struct {
+	from, next time.Time
+	read       int
+	list       []Count
+}
+
+// Windows lists the windows over which an SLO that rests on queries was counted,
+// shortest first; SinceInjection among them.
+func (h *History) Windows(s *SLO) []time.Duration {
+	return slices.Sorted(maps.Keys(h.counts[s]))
 }
 
 // Counted lists every count taken of an SLO that rests on queries over a window.

@@ -1,0 +1,402 @@
+package experiments
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// showPace is the time between two showings of a guard's or a hypothesis's value.
+const showPace = 250 * time.Millisecond
+
+// judge judges h on what was measured between from and to. The label names the
+// window that an SLO on queries was counted over.
+func (r *runner) judge(h *Hypothesis, phase Phase, from, to time.Time, label time.Duration) Judgement {
+	if h.Probe != nil {
+		return h.judgeSamples(phase, from, to, r.history.Probe(h.Probe))
+	}
+	if h.SLO.Probe != nil {
+		return h.judgeCount(phase, r.history.Probe(h.SLO.Probe).Count(from, to))
+	}
+	return h.judgeCount(phase, r.history.Latest(h.SLO, label))
+}
+
+// hypothesis is the result of h, made at first use.
+func (r *runner) hypothesis(h *Hypothesis) *HypothesisResult {
+	result := r.judged[h]
+	if result == nil {
+		result = &HypothesisResult{
+			Name: h.Name, Statement: h.Statement(), Series: h.seriesName(), Origin: h.Origin,
+			Unit: h.unit(), Limit: Float(h.limit()), Kind: h.Limit.Kind,
+			RecoverWithin: h.RecoverWithin, MayBreak: !h.During,
+		}
+		r.judged[h] = result
+	}
+	return result
+}
+
+// showJudgements lets the watchers see how the hypotheses stand. It is the costlier
+// the longer the run is, so it rests for twenty times what it took.
+func (r *runner) showJudgements(now time.Time) {
+	if now.Before(r.nextShow) {
+		return
+	}
+	began := time.Now()
+	for _, h := range r.e.Hypotheses {
+		var j Judgement
+		switch {
+		case r.phaseNow() == PhaseBaseline:
+			j = r.judge(h, PhaseBaseline, r.marks.baselineBegan(), now, sinceBaseline)
+		case !r.history.Restored.IsZero():
+			j = r.judge(h, PhaseRecover, r.history.Restored, now, sinceRestored)
+		case !r.history.Injected.IsZero():
+			j = r.judge(h, PhaseDisrupt, r.history.Injected, now, SinceInjection)
+		default:
+			continue
+		}
+		r.emit(Event{At: now, Type: EventJudgement, Name: h.Name, Judgement: &j})
+	}
+	r.nextShow = now.Add(max(showPace, 20*time.Since(began)))
+}
+
+func (r *runner) phaseNow() Phase {
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
+	return r.phase
+}
+
+func (m *marks) baselineBegan() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.baseline
+}
+
+// baseline watches the untouched system until every hypothesis is shown to hold,
+// or one is refuted, or time is up. It tells whether all hold.
+func (r *runner) baseline(ctx context.Context) bool {
+	began := r.marks.baselineBegan()
+	watching, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.cancelWork = cancel
+	met := false
+	var next time.Time // looking costs the more the longer this takes
+	r.loop(watching, watching.Done(), func() bool {
+		if watching.Err() != nil {
+			return true
+		}
+		if time.Now().Before(next) {
+			return false
+		}
+		defer func(looked time.Time) { next = time.Now().Add(20 * time.Since(looked)) }(time.Now())
+		spent := time.Since(began)
+		if spent < r.e.Baseline {
+			return false
+		}
+		late := spent >= max(r.e.BaselineWithin, r.e.Baseline)
+		held, refuted := 0, 0
+		for _, h := range r.e.Hypotheses {
+			j := r.judge(h, PhaseBaseline, began, time.Now(), sinceBaseline)
+			r.hypothesis(h).Before = &j
+			switch j.Verdict {
+			case Held:
+				held++
+			case Refuted:
+				refuted++
+			}
+		}
+		met = held == len(r.e.Hypotheses)
+		return met || refuted > 0 || late
+	})
+	r.cancelWork = nil
+	for _, h := range r.e.Hypotheses {
+		if j := r.hypothesis(h).Before; j != nil {
+			r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: j})
+		}
+	}
+	if watching.Err() != nil {
+		return false
+	}
+	if !met {
+		r.moment("hypothesis", "The baseline does not hold; nothing was touched")
+		return false
+	}
+	r.moment("hypothesis", "The baseline holds")
+	for _, s := range r.e.SLOs {
+		count := r.history.Latest(s, sinceBaseline)
+		if s.Probe != nil {
+			count = r.history.Probe(s.Probe).Count(began, time.Now())
+		}
+		if count.Condition == OK && count.Window > 0 {
+			r.history.SetRate(s, count.Total/count.Window.Seconds())
+		}
+	}
+	return true
+}
+
+// judgeDuring judges what should have held while faults were on.
+func (r *runner) judgeDuring(ctx context.Context) {
+	if r.history.Injected.IsZero() {
+		return
+	}
+	end := r.history.Restored
+	if end.IsZero() {
+		end = time.Now()
+	}
+	r.countToTheEnd(ctx, end)
+	for _, h := range r.e.Hypotheses {
+		j := r.judge(h, PhaseDisrupt, r.history.Injected, end, SinceInjection)
+		r.hypothesis(h).During = &j
+		r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: &j})
+	}
+}
+
+// countToTheEnd counts once more what happened up to the last revert, when a
+// scrape has had the time to see it.
+func (r *runner) countToTheEnd(ctx context.Context, end time.Time) {
+	if r.stop != nil && r.stop.Guard == "" {
+		return // somebody wants to go home
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, s := range r.e.SLOs {
+			if s.Probe != nil {
+				continue
+			}
+			// Shortest is four scrapes; one must have come since the end.
+			at := end.Add(min(s.SLI.Shortest()/4, 15*time.Second))
+			if !sleepUntil(ctx, at) {
+				return
+			}
+			count := s.SLI.Count(ctx, at, at.Sub(r.history.Injected))
+			count.At, count.Window = at, at.Sub(r.history.Injected)
+			r.inbox <- func() { r.history.AddCount(s, SinceInjection, count) }
+		}
+	}()
+	r.loop(context.Background(), ended, nil)
+}
+
+// recovery waits until every hypothesis holds again, each within its limit.
+func (r *runner) recovery(ctx context.Context) {
+	restored := r.history.Restored
+	watching, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.cancelWork = cancel
+	var next time.Time
+	r.loop(watching, watching.Done(), func() bool {
+		if watching.Err() != nil {
+			return true
+		}
+		now := time.Now()
+		if now.Before(next) {
+			return false
+		}
+		defer func() { next = time.Now().Add(20 * time.Since(now)) }()
+		open := 0
+		for _, h := range r.e.Hypotheses {
+			if !r.recovered(h, restored, now) {
+				open++
+			}
+		}
+		return open == 0
+	})
+	r.cancelWork = nil
+}
+
+// recovered judges h after the last revert. It tells whether the question is
+// settled: h holds again, or its time is up.
+func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
+	result := r.hypothesis(h)
+	if r.settled[h] {
+		return true
+	}
+	since := now.Sub(restored)
+	windows := h.recoveryWindows(since)
+	var last Judgement
+	for i := range len(windows) + 1 {
+		window, label := since, sinceRestored
+		if i < len(windows) {
+			window, label = windows[i], windows[i]
+		}
+		if window < h.Hold {
+			continue
+		}
+		j := r.judge(h, PhaseRecover, now.Add(-window), now, label)
+		// An SLO on queries was counted a little ago, over a window that began earlier.
+		if i == 0 || j.Verdict == Held {
+			last = j
+		}
+		began := laterOf(j.From, restored)
+		if j.Verdict == Held && j.To.Sub(j.From) >= h.Hold && began.Sub(restored) <= h.RecoverWithin && !j.To.Before(restored.Add(h.Hold)) {
+			result.Recovery, result.RecoveredAfter = &j, began.Sub(restored)
+			r.settled[h] = true
+			r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: &j})
+			r.moment("hypothesis", fmt.Sprintf("%q holds again, %s after the last revert", h.Name, seconds(result.RecoveredAfter.Seconds())))
+			return true
+		}
+	}
+	// What holds must have begun within the limit; to be shown it may take as long
+	// again, but no longer.
+	limit := h.RecoverWithin + h.Hold
+	if last.Verdict == Inconclusive {
+		limit += h.RecoverWithin
+	}
+	if since < limit {
+		return false
+	}
+	if last.Verdict == Held {
+		last.Verdict = Refuted
+		last.Text = fmt.Sprintf("holds again, but only later than %s: %s", FormatDuration(h.RecoverWithin), last.Text)
+	}
+	result.Recovery = &last
+	r.settled[h] = true
+	r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: &last})
+	r.moment("hypothesis", fmt.Sprintf("%q does not hold again within %s", h.Name, FormatDuration(h.RecoverWithin)))
+	return true
+}
+
+// conclude gives the verdict of one hypothesis from its judgements.
+func (r *runner) conclude(h *Hypothesis) HypothesisResult {
+	result := *r.hypothesis(h)
+	broke := !r.history.Injected.IsZero()
+	switch {
+	case result.Before == nil:
+		result.Verdict, result.Reason = Inconclusive, "it was never judged"
+	case result.Before.Verdict != Held:
+		result.Verdict, result.Reason = result.Before.Verdict, "before the faults: "+result.Before.Text
+	case !broke && len(r.e.Faults) == 0:
+		result.Verdict, result.Reason = Held, result.Before.Text
+	case !broke:
+		result.Verdict, result.Reason = Inconclusive, "it held before, but nothing was broken"
+	case h.During && result.During != nil && result.During.Verdict == Refuted:
+		result.Verdict, result.Reason = Refuted, "while faults were on: "+result.During.Text
+	case result.Recovery != nil && result.Recovery.Verdict == Refuted:
+		result.Verdict, result.Reason = Refuted, "after the faults: "+result.Recovery.Text
+	case h.During && (result.During == nil || result.During.Verdict != Held):
+		result.Verdict, result.Reason = Inconclusive, "while faults were on: "+textOf(result.During)
+	case result.Recovery == nil || result.Recovery.Verdict != Held:
+		result.Verdict, result.Reason = Inconclusive, "after the faults: "+textOf(result.Recovery)
+	case h.During:
+		result.Verdict, result.Reason = Held, result.During.Text
+	default:
+		result.Verdict = Held
+		result.Reason = fmt.Sprintf("whole again %s after the last revert: %s", seconds(result.RecoveredAfter.Seconds()), result.Recovery.Text)
+	}
+	return result
+}
+
+func textOf(j *Judgement) string {
+	if j == nil {
+		return "the run was over before it could be judged"
+	}
+	return j.Text
+}
+
+// series gives everything measured in columns.
+func (r *runner) series() []*Series {
+	var list []*Series
+	for _, p := range r.e.Probes {
+		list = append(list, probeSeries(p, r.history.Probe(p)))
+	}
+	for _, s := range r.e.SLOs {
+		if s.Probe == nil {
+			list = append(list, countSeries(s, r.history))
+		} else {
+			list = append(list, probedSLOSeries(s, r.history))
+		}
+	}
+	return list
+}
+
+func probeSeries(p *Probed, t *Track) *Series {
+	n := t.Len()
+	series := &Series{
+		Name: p.SeriesName(), Kind: "probe", Unit: p.Unit,
+		At: make(Floats, 0, n), Latency: make(Floats, 0, n), Bad: make(Floats, 0, n), Total: make(Floats, 0, n),
+	}
+	values := make(Floats, 0, n)
+	valued := false
+	for i := range n {
+		s := t.At(i)
+		at, took, value := roundTo(t.at[i].Seconds(), 1e-3), math.NaN(), math.NaN()
+		bad, total := math.NaN(), math.NaN()
+		series.At = append(series.At, at)
+		if s.Condition == OK {
+			took = roundTo(s.Took.Seconds(), 1e-6)
+		} else {
+			series.gap(s.Condition, s.Why)
+		}
+		if s.Counted && s.Condition == OK {
+			bad, total = 1, 1
+			if s.Good {
+				bad = 0
+			}
+		}
+		if s.HasValue() {
+			value, valued = s.Value, true
+		}
+		series.Latency, values = append(series.Latency, took), append(values, value)
+		series.Bad, series.Total = append(series.Bad, bad), append(series.Total, total)
+	}
+	if valued {
+		series.Value = values
+	}
+	return series
+}
+
+func countSeries(s *SLO, h *History) *Series {
+	series := &Series{Name: s.SeriesName(), Kind: "slo", Unit: "ratio", Window: s.chartWindow()}
+	for _, c := range h.Counted(s, s.chartWindow()) {
+		series.count(c, h.Began)
+	}
+	return series
+}
+
+// probedSLOSeries counts an SLO that rests on a probe over a window that moves
+// along the measurements.
+func probedSLOSeries(s *SLO, h *History) *Series {
+	window := s.chartWindow()
+	series := &Series{Name: s.SeriesName(), Kind: "slo", Unit: "ratio", Window: window}
+	track := h.Probe(s.Probe)
+	if track.Len() == 0 {
+		return series
+	}
+	end := track.At(track.Len() - 1).At
+	for at := track.At(0).At.Add(window); !at.After(end); at = at.Add(window / 4) {
+		c := track.Count(at.Add(-window), at)
+		series.count(c, h.Began)
+	}
+	return series
+}
+
+func (s *Series) count(c Count, began time.Time) {
+	at := roundTo(c.At.Sub(began).Seconds(), 1e-3)
+	s.At = append(s.At, at)
+	if c.Condition != OK {
+		s.Bad, s.Total = append(s.Bad, math.NaN()), append(s.Total, math.NaN())
+		s.gap(c.Condition, c.Why)
+		return
+	}
+	s.Bad, s.Total = append(s.Bad, roundTo(c.Bad, 1e-3)), append(s.Total, roundTo(c.Total, 1e-3))
+}
+
+// gap notes that nothing could be read at the newest moment of At, joining it to
+// the gap that the measurement before was in.
+func (s *Series) gap(condition Condition, why string) {
+	at := Float(s.At[len(s.At)-1])
+	if n := len(s.Gaps); n > 0 && len(s.At) > 1 {
+		last := &s.Gaps[n-1]
+		if last.Condition == condition && float64(last.To) == s.At[len(s.At)-2] {
+			last.To = at
+			return
+		}
+	}
+	s.Gaps = append(s.Gaps, Gap{From: at, To: at, Condition: condition, Why: why})
+}
+
+func roundTo(v, step float64) float64 {
+	// Dividing by the inverse keeps 0.1 from becoming 0.1000000001.
+	inverse := math.Round(1 / step)
+	return math.Round(v*inverse) / inverse
+}

@@ -1,0 +1,168 @@
+package experiments
+
+import (
+	"sync"
+	"time"
+)
+
+// hitBook keeps the life of every hit of a run. It is safe for concurrent use.
+type hitBook struct {
+	mu    sync.Mutex
+	order []*liveHit
+	byID  map[string]*liveHit
+}
+
+type liveHit struct {
+	result HitResult
+}
+
+func newHitBook() *hitBook { return &hitBook{byID: map[string]*liveHit{}} }
+
+// plan enters a hit and returns the event that says so.
+func (b *hitBook) plan(hit Hit) Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	live := &liveHit{result: HitResult{Hit: hit, Step: Planned, Steps: []StepTime{{Planned, now}}}}
+	b.order = append(b.order, live)
+	b.byID[hit.ID] = live
+	return Event{At: now, Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Planned, Hit: &hit}}
+}
+
+// step moves a hit on and returns the event that says so.
+func (b *hitBook) step(id string, step Step, seen string, state State, err error) Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	r := &b.byID[id].result
+	r.Step = step
+	r.Steps = append(r.Steps, StepTime{step, now})
+	event := &HitEvent{ID: id, Step: step, Seen: seen, State: state}
+	switch step {
+	case Intended:
+		// The whole hit once more: mending must not depend on one record alone.
+		hit := r.Hit
+		event.Hit = &hit
+	case Injected:
+		r.Proof, r.Injected = seen, now
+	case Verified:
+		r.Mended, r.State, r.Verified, r.Error = seen, state, now, ""
+	}
+	if err != nil {
+		r.Error = err.Error()
+		event.Error = r.Error
+	}
+	return Event{At: now, Type: EventHit, Hit: event}
+}
+
+// outstanding lists the hits that may be in the world, newest first.
+func (b *hitBook) outstanding() []Hit {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []Hit
+	for i := len(b.order) - 1; i >= 0; i-- {
+		if r := &b.order[i].result; mayHarm(r.Step) {
+			list = append(list, r.Hit)
+		}
+	}
+	return list
+}
+
+// mayHarm tells whether a hit whose last step this is may still be in the world.
+func mayHarm(last Step) bool {
+	switch last {
+	case Intended, Injected, Failed, Reverting, Reverted, Stuck:
+		return true
+	}
+	return false
+}
+
+// left lists the hits that may be in the world, as results.
+func (b *hitBook) left() []HitResult {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []HitResult
+	for _, live := range b.order {
+		if mayHarm(live.result.Step) {
+			list = append(list, live.result)
+		}
+	}
+	return list
+}
+
+func (b *hitBook) results() []HitResult {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]HitResult, 0, len(b.order))
+	for _, live := range b.order {
+		list = append(list, live.result)
+	}
+	return list
+}
+
+// injected counts the hits whose effect was proven.
+func (b *hitBook) injected() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := 0
+	for _, live := range b.order {
+		if !live.result.Injected.IsZero() {
+			count++
+		}
+	}
+	return count
+}
+
+// lastVerified is when the last revert was proven; zero if none was.
+func (b *hitBook) lastVerified() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var last time.Time
+	for _, live := range b.order {
+		if live.result.Verified.After(last) {
+			last = live.result.Verified
+		}
+	}
+	return last
+}
+
+// summary counts what became of a fault.
+func (b *hitBook) summary(slot Slot) FaultResult {
+	s := slot.Plan.Schedule
+	f := FaultResult{
+		Name: slot.Plan.Name, Kind: slot.Plan.Kind, Origin: slot.Plan.Origin,
+		At: slot.Start, After: s.After, Duration: s.Duration, Rounds: len(slot.Rounds),
+	}
+	if s.Every.Max > 0 {
+		f.Every = s.Every.String()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, live := range b.order {
+		r := &live.result
+		if r.Fault != slot.Plan.Name {
+			continue
+		}
+		f.Hits++
+		if !r.Injected.IsZero() {
+			f.Injected++
+		}
+		if !r.Verified.IsZero() {
+			f.Restored++
+		}
+	}
+	return f
+}
+
+// of lists the hits of a fault's round.
+func (b *hitBook) of(fault string, round int) []Hit {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []Hit
+	for _, live := range b.order {
+		if live.result.Fault == fault && live.result.Round == round {
+			list = append(list, live.result.Hit)
+		}
+	}
+	return list
+}

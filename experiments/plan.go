@@ -1,0 +1,62 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Blueprint is what a run of an experiment would do.
+type Blueprint struct {
+	Slots  []Slot
+	Length time.Duration
+	// Hits are those of each slot's first round. Later rounds look again, as targets
+	// come and go, with random numbers that the seed fixes too.
+	Hits [][]Hit
+}
+
+// Plan asks every fault whom it would hit. It changes nothing. All faults that
+// cannot be planned are told at once.
+func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
+	slots, length, err := e.Timetable()
+	if err != nil {
+		return nil, err
+	}
+	blueprint := &Blueprint{Slots: slots, Length: length}
+	var problems []error
+	for _, slot := range slots {
+		hits, err := e.planRound(ctx, slot.Plan, run, 1)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		blueprint.Hits = append(blueprint.Hits, hits)
+	}
+	return blueprint, errors.Join(problems...)
+}
+
+// planRound asks a fault for the hits of one round and completes them.
+func (e *Experiment) planRound(ctx context.Context, plan *FaultPlan, run string, round int) ([]Hit, error) {
+	draw := Draw{Run: run, Fault: plan.Name, Round: round, Uniform: e.random(plan.Name, round).Float64}
+	hits, err := plan.Fault.Plan(ctx, draw)
+	if err != nil {
+		return nil, fmt.Errorf("plan fault %q (%s): %w", plan.Name, plan.Origin, err)
+	}
+	if len(hits) == 0 {
+		return nil, fmt.Errorf("fault %q (%s) would hit nothing: 0 targets is an error, not a smaller fault", plan.Name, plan.Origin)
+	}
+	for i := range hits {
+		hit := &hits[i]
+		hit.Fault, hit.Kind, hit.Round = plan.Name, plan.Kind, round
+		hit.ID = fmt.Sprintf("%s/%d/%s", plan.Name, round, hit.Target)
+		if plan.Fault.Lasts() {
+			hit.Lasts = plan.Schedule.Duration
+			if plan.Unfused {
+				hit.Fuse = ""
+			} else if hit.Fuse == "" {
+				return nil, fmt.Errorf("fault %q (%s) has no fuse: nothing would end it if the runner and its machine died; say `unfused = true` in its block to accept that", plan.Name, plan.Origin)
+			}
+		}
+	}
+	return hits, nil
+}

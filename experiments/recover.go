@@ -1,0 +1,134 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gameday-sh/gameday/internal/crash"
+)
+
+// mender reverts a hit and proves it, again and again until its time is up.
+type mender struct {
+	fault Fault
+	emit  func(step Step, seen string, state State, err error)
+}
+
+// The wait between two tries of a revert grows from first to most.
+const (
+	firstRetry = 50 * time.Millisecond
+	mostRetry  = time.Second
+)
+
+// mend tells whether the hit is proven to be gone.
+func (m mender) mend(ctx context.Context, hit Hit) bool {
+	for wait := firstRetry; ; wait = min(2*wait, mostRetry) {
+		m.emit(Reverting, "", "", nil)
+		crash.Point("revert " + hit.ID)
+		err := m.fault.Revert(ctx, hit)
+		crash.Point("reverted " + hit.ID)
+		if err == nil {
+			m.emit(Reverted, "", "", nil)
+			var seen Observation
+			seen, err = m.fault.Check(ctx, hit)
+			switch {
+			case err == nil && (seen.State == Whole || seen.State == Superseded):
+				m.emit(Verified, seen.Seen, seen.State, nil)
+				return true
+			case err == nil:
+				err = fmt.Errorf("reverted, but the target reads %s: %s", seen.State, seen.Seen)
+			}
+		}
+		m.emit(Stuck, "", "", err)
+		if !sleepUntil(ctx, time.Now().Add(wait)) {
+			return false
+		}
+	}
+}
+
+// Outstanding lists the hits that events tell of and that may still be in the
+// world, newest first. Damaged tells that some of the events could not be read:
+// then every planned hit that was not proven mended may have been done.
+func Outstanding(events []Event, damaged bool) []Hit {
+	hits := map[string]Hit{}
+	last := map[string]Step{}
+	var order []string
+	for _, event := range events {
+		if event.Hit == nil {
+			continue
+		}
+		id := event.Hit.ID
+		if event.Hit.Hit != nil {
+			if _, known := hits[id]; !known {
+				order = append(order, id)
+			}
+			hits[id] = *event.Hit.Hit
+		}
+		last[id] = event.Hit.Step
+	}
+	var list []Hit
+	for i := len(order) - 1; i >= 0; i-- {
+		step := last[order[i]]
+		if mayHarm(step) || damaged && step != Verified {
+			list = append(list, hits[order[i]])
+		}
+	}
+	return list
+}
+
+// Recovery is what Recover did.
+type Recovery struct {
+	Mended []string // the hits proven to be gone, in words
+	Left   []string // those that are not, with the reason
+}
+
+// Recover mends the hits that a run left behind, newest first, from their records
+// alone. It gives each hit up to within, and writes what it does to the journal if
+// there is one. Kind finds a fault by the name of its kind.
+func Recover(ctx context.Context, left []Hit, within time.Duration, kind func(string) (Fault, bool), j Journal, watch func(Event)) (Recovery, error) {
+	var done Recovery
+	var problems []error
+	for _, hit := range left {
+		fault, known := kind(hit.Kind)
+		if !known {
+			done.Left = append(done.Left, fmt.Sprintf("%s: this gameday knows no fault of kind %q; use the version that injected it", hit.Target, hit.Kind))
+			continue
+		}
+		var lastErr error
+		m := mender{fault: fault, emit: func(step Step, seen string, state State, err error) {
+			lastErr = err
+			event := Event{At: time.Now(), Type: EventHit, Phase: PhaseRevert, Hit: &HitEvent{ID: hit.ID, Step: step, Seen: seen, State: state}}
+			if err != nil {
+				event.Hit.Error = err.Error()
+			}
+			if j != nil {
+				// A journal that cannot be written must not keep anyone from mending.
+				if err := j.Append(event); err != nil && len(problems) == 0 {
+					problems = append(problems, err)
+				}
+			}
+			if watch != nil {
+				watch(event)
+			}
+			if step == Verified {
+				done.Mended = append(done.Mended, fmt.Sprintf("%s: %s", hit.Target, seen))
+			}
+		}}
+		trying, cancel := context.WithTimeout(ctx, within)
+		if !m.mend(trying, hit) {
+			done.Left = append(done.Left, fmt.Sprintf("%s: %v", hit.Target, lastErr))
+		}
+		cancel()
+	}
+	if j != nil && len(problems) == 0 {
+		verdict, text := Errored, "mended after the runner had died"
+		if len(done.Left) > 0 {
+			verdict, text = NotRestored, "some hits could not be proven mended"
+		}
+		if err := j.Commit(Event{At: time.Now(), Type: EventEnd, Phase: PhaseRevert, Verdict: verdict, Text: text}); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return done, errors.Join(problems...)
+}

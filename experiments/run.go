@@ -1,0 +1,451 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options is what the runner needs from outside.
+type Options struct {
+	Run     string // the run's name
+	Version string // of gameday, for the record
+	Host    string
+	PID     int
+
+	Journal Journal
+	// Watch is called for each event, in order, from several goroutines but never from
+	// two at once. It must not block.
+	Watch func(Event)
+	// Observe, if set, is given every sample of a probe.
+	Observe func(*Probed, Sample)
+	// Arm returns when the watchdog has said that it is watching. It is called before
+	// the first hit that relies on it. Without it such hits are refused.
+	Arm func(ctx context.Context) error
+	// Hold claims a target for this run on this machine; it fails with the name of the
+	// run that has it.
+	Hold func(target string) (release func(), err error)
+	// Hurry, when cancelled, ends all waiting: what is not reverted by then is left.
+	Hurry context.Context
+}
+
+// StopRequest is a cause to cancel the context of Run with: who asked to stop, and
+// when. Other causes work too; their text becomes the cause.
+type StopRequest struct {
+	Cause string
+	At    time.Time
+}
+
+func (s *StopRequest) Error() string { return s.Cause }
+
+// Run carries out an experiment and always gives a result. Cancelling ctx stops
+// it: everything is reverted, under contexts that the cancellation does not reach.
+func Run(ctx context.Context, e *Experiment, o Options) *Result {
+	r := newRunner(e, o)
+	r.begin()
+	finish := r.phases(ctx)
+	r.finish(finish)
+	return r.result
+}
+
+// runner is the state of one run. One goroutine, that of Run, owns history and
+// result; the others send it closures through inbox.
+type runner struct {
+	e       *Experiment
+	o       Options
+	history *History
+	result  *Result
+	slots   []Slot
+	length  time.Duration
+
+	inbox    chan func()
+	measures sync.WaitGroup
+	marks    marks
+
+	emitting sync.Mutex
+	// journalFailed is set once a write or an fsync failed: nothing more is injected.
+	journalFailed error
+	phase         Phase
+	timeline      []Moment
+
+	hits     *hitBook
+	releases []func()
+	armed    bool
+
+	judged   map[*Hypothesis]*HypothesisResult
+	settled  map[*Hypothesis]bool // its recovery is judged
+	guards   map[*GuardPlan]*GuardResult
+	shown    map[*GuardPlan]time.Time
+	nextShow time.Time
+
+	stop       *Stop
+	cancelWork context.CancelCauseFunc
+	errs       []string
+}
+
+func newRunner(e *Experiment, o Options) *runner {
+	now := time.Now()
+	r := &runner{
+		e: e, o: o,
+		history: NewHistory(now, e.Probes, e.SLOs),
+		inbox:   make(chan func(), 256),
+		hits:    newHitBook(),
+		judged:  map[*Hypothesis]*HypothesisResult{},
+		settled: map[*Hypothesis]bool{},
+		guards:  map[*GuardPlan]*GuardResult{},
+		shown:   map[*GuardPlan]time.Time{},
+		result: &Result{
+			Schema: ResultSchema, Run: o.Run, Scenario: e.Name, Description: e.Description, Origin: e.Origin,
+			Digest: e.Source.Digest, Seed: e.Seed, Version: o.Version, Host: o.Host, Began: now,
+		},
+	}
+	r.marks.windows = e.windows()
+	return r
+}
+
+// begin opens the record of the run.
+func (r *runner) begin() {
+	r.enter(PhaseCheck)
+	begin := &Begin{
+		Run: r.o.Run, Scenario: r.e.Name, Origin: r.e.Origin, Digest: r.e.Source.Digest,
+		Seed: r.e.Seed, Version: r.o.Version, PID: r.o.PID, Host: r.o.Host,
+	}
+	if err := r.commit(Event{Type: EventBegin, Begin: begin}); err != nil {
+		r.fail(err)
+	}
+}
+
+// outcome is how far the phases came.
+type outcome struct {
+	unmet   bool   // the baseline did not hold; nothing was touched
+	unready string // why nothing was begun: a plan that failed
+}
+
+func (r *runner) phases(ctx context.Context) (out outcome) {
+	defer r.release()
+	if len(r.errs) > 0 {
+		return outcome{}
+	}
+	r.enter(PhasePlan)
+	if err := r.plan(ctx); err != nil {
+		if r.interrupted(ctx) {
+			return outcome{}
+		}
+		r.fail(err)
+		return outcome{unready: err.Error()}
+	}
+
+	measuring, stopMeasuring := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		stopMeasuring()
+		r.drain(&r.measures)
+	}()
+	r.enter(PhaseBaseline)
+	r.marks.set(func(m *marks) { m.baseline = time.Now() })
+	r.measure(measuring)
+	if !r.baseline(ctx) {
+		r.interrupted(ctx)
+		return outcome{unmet: true}
+	}
+	if r.interrupted(ctx) {
+		return outcome{unmet: true}
+	}
+
+	if len(r.e.Faults) > 0 {
+		r.enter(PhaseDisrupt)
+		r.disrupt(ctx)
+		r.interrupted(ctx)
+		r.enter(PhaseRevert)
+		r.revertAll(context.WithoutCancel(ctx))
+		r.judgeDuring(context.WithoutCancel(ctx))
+	}
+	if r.stop != nil && r.stop.Guard == "" {
+		return outcome{} // a person asked to stop: mended, and no more waiting
+	}
+	if len(r.errs) == 0 && r.hits.injected() > 0 && len(r.hits.left()) == 0 {
+		r.enter(PhaseRecover)
+		r.recovery(ctx)
+		r.interrupted(ctx)
+	}
+	return outcome{}
+}
+
+// interrupted records that a person, or the end of the surrounding context, asked
+// to stop. A stop that is already recorded stays the cause.
+func (r *runner) interrupted(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return false
+	}
+	var request *StopRequest
+	if !errors.As(cause, &request) {
+		request = &StopRequest{Cause: cause.Error(), At: time.Now()}
+	}
+	r.stopBy(&Stop{Cause: request.Cause, Breach: request.At})
+	return true
+}
+
+// stopBy ends the run early. Only the first cause counts.
+func (r *runner) stopBy(stop *Stop) {
+	if r.stop != nil {
+		return
+	}
+	r.stop = stop
+	r.emit(Event{Type: EventStop, Stop: stop})
+	r.moment("stop", "Stopped: "+stop.Cause)
+	if r.cancelWork != nil {
+		r.cancelWork(&StopRequest{Cause: stop.Cause, At: stop.Breach})
+	}
+}
+
+// fail records that the runner itself failed, and stops what is going on.
+func (r *runner) fail(err error) {
+	r.errs = append(r.errs, err.Error())
+	r.moment("error", err.Error())
+	r.emit(Event{Type: EventNote, Text: err.Error()})
+	if r.cancelWork != nil {
+		r.cancelWork(&StopRequest{Cause: err.Error(), At: time.Now()})
+	}
+}
+
+// enter begins a phase.
+func (r *runner) enter(phase Phase) {
+	now := time.Now()
+	if n := len(r.result.Phases); n > 0 {
+		r.result.Phases[n-1].To = now
+	}
+	r.result.Phases = append(r.result.Phases, PhaseSpan{Phase: phase, From: now, To: now})
+	r.emitting.Lock()
+	r.phase = phase
+	r.emitting.Unlock()
+	r.emit(Event{Type: EventPhase})
+}
+
+// emit hands an event to the journal, without waiting for the disk, and to Watch.
+func (r *runner) emit(event Event) {
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
+	event = r.stamp(event)
+	if r.o.Journal != nil && r.journalFailed == nil {
+		if err := r.o.Journal.Append(event); err != nil {
+			r.journalFailed = err
+		}
+	}
+	if r.o.Watch != nil {
+		r.o.Watch(event)
+	}
+}
+
+// commit hands events to the journal and returns when they are on disk.
+func (r *runner) commit(events ...Event) error {
+	r.emitting.Lock()
+	for i := range events {
+		events[i] = r.stamp(events[i])
+	}
+	err := r.journalFailed
+	r.emitting.Unlock()
+	// The fsync runs outside the lock, so that several hits share one.
+	if err == nil && r.o.Journal != nil {
+		err = r.o.Journal.Commit(events...)
+	}
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
+	if err != nil {
+		if r.journalFailed == nil {
+			r.journalFailed = err
+		}
+		return fmt.Errorf("the journal cannot be written, so nothing more is broken: %w", err)
+	}
+	if r.o.Watch != nil {
+		for _, event := range events {
+			r.o.Watch(event)
+		}
+	}
+	return nil
+}
+
+func (r *runner) stamp(event Event) Event {
+	if event.At.IsZero() {
+		event.At = time.Now()
+	}
+	event.Phase = r.phase
+	return event
+}
+
+// moment adds a line to the timeline of the report.
+func (r *runner) moment(kind, text string) { r.momentAt(time.Now(), kind, text) }
+
+func (r *runner) momentAt(at time.Time, kind, text string) {
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
+	r.timeline = append(r.timeline, Moment{At: at, Kind: kind, Text: text})
+}
+
+// plan asks every fault whom it would hit, claims the targets and arms the
+// watchdog. It changes nothing in the world.
+func (r *runner) plan(ctx context.Context) error {
+	blueprint, err := Plan(ctx, r.e, r.o.Run)
+	if err != nil {
+		return err
+	}
+	r.slots, r.length = blueprint.Slots, blueprint.Length
+	r.history.Planned, r.history.Reverting = r.length, r.e.RevertWithin
+	var planned []Event
+	watched := false
+	for i := range blueprint.Hits {
+		for _, hit := range blueprint.Hits[i] {
+			if err := r.claim(hit); err != nil {
+				return err
+			}
+			watched = watched || hit.Fuse == WatchdogFuse
+			planned = append(planned, r.hits.plan(hit))
+		}
+	}
+	if watched {
+		if err := r.arm(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.commit(planned...); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (r *runner) arm(ctx context.Context) error {
+	if r.armed {
+		return nil
+	}
+	if r.o.Arm == nil {
+		return errors.New("there is no watchdog to end these faults if the runner dies; set `unfused = true` on each fault to go without")
+	}
+	if err := r.o.Arm(ctx); err != nil {
+		return fmt.Errorf("arm the watchdog: %w", err)
+	}
+	r.armed = true
+	return nil
+}
+
+func (r *runner) claim(hit Hit) error {
+	if r.o.Hold == nil || hit.Holds == "" {
+		return nil
+	}
+	release, err := r.o.Hold(hit.Holds)
+	if err != nil {
+		return fmt.Errorf("fault %q cannot hit %s: %w", hit.Fault, hit.Target, err)
+	}
+	r.releases = append(r.releases, release)
+	return nil
+}
+
+func (r *runner) release() {
+	for _, release := range slices.Backward(r.releases) {
+		release()
+	}
+	r.releases = nil
+}
+
+// finish composes the result.
+func (r *runner) finish(out outcome) {
+	r.enter(PhaseReport)
+	res := r.result
+	res.Ended = time.Now()
+	if n := len(res.Phases); n > 0 {
+		res.Phases[n-1].To = res.Ended
+	}
+	for _, slot := range r.slots {
+		res.Faults = append(res.Faults, r.hits.summary(slot))
+	}
+	res.Hits = r.hits.results()
+	for _, hit := range r.hits.left() {
+		res.Left = append(res.Left, fmt.Sprintf("%s: %s (%s)", hit.Target, hit.Effect, cmpText(hit.Error, "its revert was not proven")))
+	}
+	for _, h := range r.e.Hypotheses {
+		res.Hypotheses = append(res.Hypotheses, r.conclude(h))
+	}
+	for _, g := range r.e.Guards {
+		res.Guards = append(res.Guards, *r.guardResult(g))
+	}
+	res.SLOs = r.costs()
+	res.Series = r.series()
+	res.Stop = r.stop
+	res.Errors = r.errs
+	if r.journalFailed != nil && !slices.Contains(res.Errors, r.journalFailed.Error()) {
+		res.Errors = append(res.Errors, r.journalFailed.Error())
+	}
+	res.Verdict, res.Reason = r.verdict(out)
+	r.moment("phase", "Verdict: "+string(res.Verdict))
+	slices.SortStableFunc(r.timeline, func(a, b Moment) int { return a.At.Compare(b.At) })
+	res.Timeline = r.timeline
+	if err := r.commit(Event{Type: EventEnd, Verdict: res.Verdict, Text: res.Reason}); err != nil && len(res.Errors) == 0 {
+		res.Errors = append(res.Errors, err.Error())
+		if res.Verdict != NotRestored {
+			res.Verdict, res.Reason = Errored, err.Error()
+		}
+	}
+}
+
+func cmpText(text, otherwise string) string {
+	if text != "" {
+		return text
+	}
+	return otherwise
+}
+
+// verdict picks the worst of what happened, and says why.
+func (r *runner) verdict(out outcome) (Verdict, string) {
+	res := r.result
+	mended := "everything that was broken is proven mended"
+	if r.hits.injected() == 0 {
+		mended = "nothing was broken"
+	}
+	switch {
+	case len(res.Left) > 0:
+		return NotRestored, fmt.Sprintf("%s could not be proven mended: %s", plural(len(res.Left), "hit"), res.Left[0])
+	case len(res.Errors) > 0:
+		return Errored, fmt.Sprintf("%s; %s", res.Errors[0], mended)
+	case r.stop != nil && r.hits.injected() > 0:
+		return Aborted, fmt.Sprintf("%s; %s %s later", r.stop.Cause, mended, seconds(r.stop.Took().Seconds()))
+	case r.stop != nil:
+		return Aborted, fmt.Sprintf("%s; %s", r.stop.Cause, mended)
+	}
+	for _, want := range []Verdict{Refuted, Inconclusive} {
+		for _, h := range res.Hypotheses {
+			if h.Verdict != want {
+				continue
+			}
+			if out.unmet {
+				return Inconclusive, fmt.Sprintf("not healthy before anything was broken: %q: %s", h.Name, h.Reason)
+			}
+			return want, fmt.Sprintf("%q: %s", h.Name, h.Reason)
+		}
+	}
+	if len(res.Hypotheses) == 0 {
+		return Inconclusive, "the scenario states no hypothesis"
+	}
+	return Held, "every hypothesis held; " + mended
+}
+
+// costs says what the run took of each SLO's budget.
+func (r *runner) costs() []SLOResult {
+	var list []SLOResult
+	for _, s := range r.e.SLOs {
+		cost := SLOResult{
+			Name: s.Name, Description: s.Description, Objective: s.Objective, Window: s.Window,
+			Rate: Float(r.history.Rate(s)), Spent: Float(math.NaN()),
+		}
+		if !r.history.Injected.IsZero() {
+			count := r.history.Latest(s, SinceInjection)
+			cost.Bad, cost.Total = count.Bad, count.Total
+			if rate := r.history.Rate(s); rate > 0 && count.Condition == OK {
+				cost.Spent = Float(count.Bad / (s.Budget() * rate * s.Window.Seconds()))
+			}
+		}
+		list = append(list, cost)
+	}
+	return list
+}

@@ -1,0 +1,44 @@
+//go:build crashpoints
+
+// Package crash numbers the points at which a runner may die, so that a test can
+// make it die at each of them.
+package crash
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+var points struct {
+	sync.Mutex
+	passed int
+}
+
+// Point counts, and kills the process where GAMEDAY_CRASH_AT says so.
+func Point(name string) {
+	points.Lock()
+	defer points.Unlock()
+	points.passed++
+	if path := os.Getenv("GAMEDAY_CRASH_COUNT"); path != "" {
+		line := fmt.Sprintf("%d %s\n", points.passed, name)
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		if _, err := file.WriteString(line); err != nil {
+			panic(err)
+		}
+		if err := file.Close(); err != nil {
+			panic(err)
+		}
+	}
+	if at, err := strconv.Atoi(os.Getenv("GAMEDAY_CRASH_AT")); err == nil && at == points.passed {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+			panic(err)
+		}
+		select {}
+	}
+}
