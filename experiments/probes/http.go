@@ -221,7 +221,7 @@ func (c *httpClient) judge(p *HTTP, s experiments.Sample, body []byte, more bool
 	}
 	s.Value = number(value)
 	if p.JSONEquals != "" && !equal(value, p.JSONEquals) {
-		return bad(s, fmt.Sprintf("%s is %s, not %s", p.JSONPath, textsafe.Line(text(value), longQuote), textsafe.Line(p.JSONEquals, longQuote)))
+		return bad(s, fmt.Sprintf("%s is %s, not %s", p.JSONPath, textsafe.Line(textOf(value), longQuote), textsafe.Line(p.JSONEquals, longQuote)))
 	}
 	return good(s)
 }

@@ -33,7 +33,7 @@ func newPicker(path string) (*picker, error) {
 // or json.Number for a number that fits neither. It is an error, short enough for a
 // sample, if text is no JSON or the path matches no value or several.
 func (p *picker) pick(text []byte) (any, error) {
-	parser := oj.Parser{NoComment: true}
+	parser := oj.Parser{}
 	document, err := parser.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("not JSON: %s", textsafe.Line(err.Error(), longQuote))
@@ -71,9 +71,9 @@ func number(value any) float64 {
 	return n
 }
 
-// text is the value as a scenario writes it: a string as it is, anything else as JSON
+// textOf is the value as a scenario writes it: a string as it is, anything else as JSON
 // with sorted keys.
-func text(value any) string {
+func textOf(value any) string {
 	if s, ok := value.(string); ok {
 		return s
 	}
@@ -83,7 +83,7 @@ func text(value any) string {
 // equal compares a value with the text of a scenario. Numbers are equal by value:
 // 1.0 is "1".
 func equal(value any, want string) bool {
-	if text(value) == want {
+	if textOf(value) == want {
 		return true
 	}
 	if n := number(value); !math.IsNaN(n) {

@@ -53,3 +53,13 @@ func (s set) has(code int) bool {
 	}
 	return false
 }
+
+// overlaps tells whether some code of the set lies between first and last.
+func (s set) overlaps(first, last int) bool {
+	for _, span := range s {
+		if span[0] <= last && span[1] >= first {
+			return true
+		}
+	}
+	return false
+}
