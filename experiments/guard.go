@@ -18,6 +18,9 @@ type Needs struct {
 	// Windows are the windows over which each of SLOs is counted; SinceInjection is
 	// always counted.
 	Windows []time.Duration
+	// Remaining are those of SLOs for which History.Remaining must be set before the
+	// first injection.
+	Remaining []*SLO
 }
 
 // SinceInjection asks History for the window that began with the first injection.

@@ -10,13 +10,17 @@ type hitBook struct {
 	mu    sync.Mutex
 	order []*liveHit
 	byID  map[string]*liveHit
+	// redact takes secrets out of what faults say.
+	redact func(string) string
 }
 
 type liveHit struct {
 	result HitResult
 }
 
-func newHitBook() *hitBook { return &hitBook{byID: map[string]*liveHit{}} }
+func newHitBook(redact func(string) string) *hitBook {
+	return &hitBook{byID: map[string]*liveHit{}, redact: redact}
+}
 
 // plan enters a hit and returns the event that says so.
 func (b *hitBook) plan(hit Hit) Event {
@@ -34,6 +38,7 @@ func (b *hitBook) step(id string, step Step, seen string, state State, err error
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
+	seen = b.redact(seen)
 	r := &b.byID[id].result
 	r.Step = step
 	r.Steps = append(r.Steps, StepTime{step, now})
@@ -49,7 +54,7 @@ func (b *hitBook) step(id string, step Step, seen string, state State, err error
 		r.Mended, r.State, r.Verified, r.Error = seen, state, now, ""
 	}
 	if err != nil {
-		r.Error = err.Error()
+		r.Error = b.redact(err.Error())
 		event.Error = r.Error
 	}
 	return Event{At: now, Type: EventHit, Hit: event}

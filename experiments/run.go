@@ -21,6 +21,8 @@ type Options struct {
 	// Watch is called for each event, in order, from several goroutines but never from
 	// two at once. It must not block.
 	Watch func(Event)
+	// Redact takes secrets out of what probes and faults say; nil leaves it as it is.
+	Redact func(string) string
 	// Observe, if set, is given every sample of a probe.
 	Observe func(*Probed, Sample)
 	// Arm returns when the watchdog has said that it is watching. It is called before
@@ -88,12 +90,15 @@ type runner struct {
 }
 
 func newRunner(e *Experiment, o Options) *runner {
+	if o.Redact == nil {
+		o.Redact = func(text string) string { return text }
+	}
 	now := time.Now()
 	r := &runner{
 		e: e, o: o,
 		history: NewHistory(now, e.Probes, e.SLOs),
 		inbox:   make(chan func(), 256),
-		hits:    newHitBook(),
+		hits:    newHitBook(o.Redact),
 		judged:  map[*Hypothesis]*HypothesisResult{},
 		settled: map[*Hypothesis]bool{},
 		guards:  map[*GuardPlan]*GuardResult{},
@@ -121,8 +126,7 @@ func (r *runner) begin() {
 
 // outcome is how far the phases came.
 type outcome struct {
-	unmet   bool   // the baseline did not hold; nothing was touched
-	unready string // why nothing was begun: a plan that failed
+	unmet bool // the baseline did not hold; nothing was touched
 }
 
 func (r *runner) phases(ctx context.Context) (out outcome) {
@@ -136,7 +140,7 @@ func (r *runner) phases(ctx context.Context) (out outcome) {
 			return outcome{}
 		}
 		r.fail(err)
-		return outcome{unready: err.Error()}
+		return outcome{}
 	}
 
 	measuring, stopMeasuring := context.WithCancel(context.WithoutCancel(ctx))
@@ -204,11 +208,12 @@ func (r *runner) stopBy(stop *Stop) {
 
 // fail records that the runner itself failed, and stops what is going on.
 func (r *runner) fail(err error) {
-	r.errs = append(r.errs, err.Error())
-	r.moment("error", err.Error())
-	r.emit(Event{Type: EventNote, Text: err.Error()})
+	text := r.o.Redact(err.Error())
+	r.errs = append(r.errs, text)
+	r.moment("error", text)
+	r.emit(Event{Type: EventNote, Text: text})
 	if r.cancelWork != nil {
-		r.cancelWork(&StopRequest{Cause: err.Error(), At: time.Now()})
+		r.cancelWork(&StopRequest{Cause: text, At: time.Now()})
 	}
 }
 

@@ -191,6 +191,7 @@ func (r *runner) takeSample(ctx context.Context, p *Probed) {
 	// The moment it was known, and not that at which it was asked for: nobody could
 	// have acted on it before.
 	sample.At = time.Now()
+	sample.Why = r.o.Redact(sample.Why)
 	if sample.Took == 0 {
 		sample.Took = sample.At.Sub(began)
 	}
@@ -226,7 +227,7 @@ func (r *runner) takeCounts(ctx context.Context, s *SLO) {
 	}
 	r.send(ctx, func() {
 		for i, a := range asks {
-			counts[i].At, counts[i].Window = now, a.window
+			counts[i].At, counts[i].Window, counts[i].Why = now, a.window, r.o.Redact(counts[i].Why)
 			r.history.AddCount(s, a.label, counts[i])
 			if a.label == s.chartWindow() {
 				r.emit(Event{At: now, Type: EventCount, Series: s.SeriesName(), Count: &counts[i]})

@@ -124,7 +124,7 @@ func checkURL(text string) error {
 		}
 		return fmt.Errorf("the URL cannot be read: %w; write it as \"http://host:port/path\"", err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("the URL must begin with http:// or https://")
+		return errors.New("the URL must begin with http:// or https://; write it as \"http://host:port/path\"")
 	case u.Host == "" || u.Hostname() == "":
 		return errors.New("the URL names no host; write it as \"http://host:port/path\"")
 	}

@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -33,7 +34,11 @@ func newPicker(path string) (*picker, error) {
 // or json.Number for a number that fits neither. It is an error, short enough for a
 // sample, if text is no JSON or the path matches no value or several.
 func (p *picker) pick(text []byte) (any, error) {
-	parser := oj.Parser{}
+	// The parser takes an empty text for null.
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, errors.New("not JSON: empty")
+	}
+	var parser oj.Parser
 	document, err := parser.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("not JSON: %s", textsafe.Line(err.Error(), longQuote))

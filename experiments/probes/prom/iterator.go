@@ -9,10 +9,13 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
+// millis is a moment, in ms since 1970.
+type millis = int64
+
 // iterator walks the samples of a series, chunk by chunk, within a span of time.
 type iterator struct {
 	rest     []chunk // after the current one
-	from, to int64
+	from, to millis
 	current  chunkenc.Iterator
 	open     bool // current stands in a chunk of this series
 	done     bool
@@ -20,7 +23,7 @@ type iterator struct {
 	err      error
 }
 
-func (it *iterator) reset(chunks []chunk, from, to int64) {
+func (it *iterator) reset(chunks []chunk, from, to millis) {
 	first := sort.Search(len(chunks), func(i int) bool { return chunks[i].to >= from })
 	// The chunk iterator is kept for its buffers.
 	*it = iterator{rest: chunks[first:], from: from, to: to, current: it.current}
@@ -56,7 +59,7 @@ func (it *iterator) finish() chunkenc.ValueType {
 	return chunkenc.ValNone
 }
 
-func (it *iterator) Seek(t int64) chunkenc.ValueType {
+func (it *iterator) Seek(t millis) chunkenc.ValueType {
 	if it.done || it.kind != chunkenc.ValNone && it.current.AtT() >= t {
 		return it.kind
 	}

@@ -41,6 +41,8 @@ type Prometheus struct {
 	store  *Store // of the built-in one
 	stop   func()
 	probes map[*experiments.Probed]*observed
+	// troubles says of each scrape into the built-in one why it fails.
+	troubles map[*Scrape]error
 }
 
 // BasicAuth is HTTP basic authentication.
@@ -121,7 +123,7 @@ func (p *Prometheus) Open(context.Context) error {
 	if p.URL == "" {
 		inside := newBuiltin(p.Interval(), p.timeout())
 		p.open, p.store, p.stop = inside, inside.store, func() {}
-		p.probes = map[*experiments.Probed]*observed{}
+		p.probes, p.troubles = map[*experiments.Probed]*observed{}, map[*Scrape]error{}
 		return nil
 	}
 	outside, err := newClient(p)
@@ -139,7 +141,7 @@ func (p *Prometheus) Close() error {
 	if p.open != nil {
 		p.stop()
 	}
-	p.open, p.store, p.stop, p.probes = nil, nil, nil, nil
+	p.open, p.store, p.stop, p.probes, p.troubles = nil, nil, nil, nil, nil
 	return nil
 }
 
@@ -196,6 +198,33 @@ func (p *Prometheus) samples() *Store {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.store
+}
+
+// report keeps why the newest scrape failed, or nil.
+func (p *Prometheus) report(s *Scrape, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(p.troubles, s)
+	case p.troubles != nil:
+		p.troubles[s] = err
+	}
+}
+
+// trouble says which scrapes fail, as the end of a sentence about missing data.
+func (p *Prometheus) trouble() string {
+	if p == nil {
+		return ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []string
+	for s, err := range p.troubles {
+		list = append(list, fmt.Sprintf("; scraping %s fails: %s", shownURL(s.URL), brief(err.Error())))
+	}
+	slices.Sort(list)
+	return strings.Join(list, "")
 }
 
 // parseServerURL reads the address of an HTTP server. Its errors do not repeat the

@@ -132,7 +132,7 @@ func (s *Store) Append(samples []Sample) error {
 }
 
 func (s *Store) append(sample *Sample) error {
-	if sample.series == nil {
+	if sample.series == nil || !sample.series.indexed {
 		sample.series = s.find(sample.Labels)
 	}
 	ser := sample.series

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/scenarios"
+)
+
+func newPlanCommand(global *globalFlags) *cobra.Command {
+	var v variables
+	cmd := &cobra.Command{
+		Use:   "plan PATH...",
+		Short: "Show what would be hit, when, and how it is undone; change nothing",
+		Long: `plan looks up the targets of every fault and shows them in order, with the seed,
+how each hit is undone and what ends it if the runner dies. It changes nothing. A
+sandbox or a built-in toxiproxy that the scenario declares is started to look at,
+and stopped again.`,
+		Example: "  gameday plan shop.hcl",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			configurations, diagnostics, err := loadAll(paths, &v)
+			if err != nil {
+				return &exitError{experiments.Errored.ExitCode(), err}
+			}
+			if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
+				return err
+			}
+			if err := checkSelection(configurations, nil); err != nil {
+				return &exitError{experiments.Invalid.ExitCode(), err}
+			}
+			ctx, _, stop := listenForSignals(cmd.Context())
+			defer stop()
+			var problems []error
+			for _, configuration := range configurations {
+				if err := planAll(ctx, configuration, cmd.OutOrStdout()); err != nil {
+					problems = append(problems, err)
+				}
+			}
+			if err := errors.Join(problems...); err != nil {
+				return exitWith(experiments.Errored, err)
+			}
+			return nil
+		},
+	}
+	v.flags(cmd)
+	return cmd
+}
+
+func planAll(ctx context.Context, c *scenarios.Configuration, w io.Writer) (err error) {
+	if err := c.Open(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	list, diagnostics := c.Experiments()
+	if diagnostics.HasErrors() {
+		return diagnostics.Err()
+	}
+	var problems []error
+	for _, e := range list {
+		blueprint, err := experiments.Plan(ctx, e, "plan")
+		if err != nil {
+			problems = append(problems, fmt.Errorf("scenario %q: %w", e.Name, err))
+			continue
+		}
+		if err := printPlan(w, e, blueprint); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint) error {
+	out := &lines{w: w}
+	out.printf("scenario %s (%s)\n", e.Name, e.Origin)
+	if e.Description != "" {
+		out.printf("  %s\n", e.Description)
+	}
+	drawn := ""
+	if e.SeedDrawn {
+		drawn = ", drawn for this plan; repeat it with --seed"
+	}
+	out.printf("  seed %d%s\n\nhealthy means\n", e.Seed, drawn)
+	for _, h := range e.Hypotheses {
+		when := "before, during and after"
+		if !h.During {
+			when = "before, and again within " + experiments.FormatDuration(h.RecoverWithin) + " after"
+		}
+		out.printf("  %s: %s (%s)\n", h.Name, h.Statement(), when)
+	}
+	out.printf("\nbreaks, over %s\n", experiments.FormatDuration(b.Length))
+	if len(b.Slots) == 0 {
+		out.printf("  nothing\n")
+	}
+	for i, slot := range b.Slots {
+		out.printf("  +%s  %s (%s)", clock(slot.Start), slot.Plan.Name, slot.Plan.Kind)
+		if slot.Plan.Schedule.After != "" {
+			out.printf(", after %s", slot.Plan.Schedule.After)
+		}
+		if n := len(slot.Rounds); n > 1 {
+			out.printf(", %d rounds, every %s: at", n, slot.Plan.Schedule.Every)
+			for _, round := range slot.Rounds[:min(n, 8)] {
+				out.printf(" +%s", clock(slot.Start+round))
+			}
+			if n > 8 {
+				out.printf(" ...")
+			}
+			out.printf("; targets are looked up again for each")
+		}
+		out.printf("\n")
+		for _, hit := range b.Hits[i] {
+			out.printf("      %s: %s", hit.Target, hit.Effect)
+			if hit.Lasts > 0 {
+				out.printf(" for %s", experiments.FormatDuration(hit.Lasts))
+			}
+			out.printf("\n        undo: %s\n", hit.Undo)
+			switch {
+			case hit.Fuse != "":
+				out.printf("        fuse: %s\n", hit.Fuse)
+			case hit.Lasts > 0:
+				out.printf("        fuse: NONE (unfused = true)\n")
+			}
+		}
+	}
+	out.printf("\nstops early if\n")
+	for _, g := range e.Guards {
+		standard := ""
+		if g.Default {
+			standard = ", always on"
+		}
+		out.printf("  %s (%s%s)\n", g.Name, g.Kind, standard)
+	}
+	out.printf("\nNothing was changed.\n")
+	return out.err
+}
+
+// clock writes an offset as minutes and seconds: 1:05.
+func clock(d time.Duration) string {
+	d = d.Round(100 * time.Millisecond)
+	text := fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+	if tenths := int(d.Milliseconds()) % 1000 / 100; tenths > 0 {
+		text += fmt.Sprintf(".%d", tenths)
+	}
+	return text
+}

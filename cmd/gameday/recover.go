@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/journal"
+	"github.com/gameday-sh/gameday/faults"
+	"github.com/gameday-sh/gameday/internal/state"
+)
+
+func newRecoverCommand(global *globalFlags) *cobra.Command {
+	var within time.Duration
+	cmd := &cobra.Command{
+		Use:   "recover [RUN...]",
+		Short: "Mend what runs that died have left broken",
+		Long: `recover reads the journals of runs that are not over (of all, or of those named),
+reverts every hit that may still be there, newest first, and proves each. It needs
+neither the scenario nor the runner, and doing it again is harmless.
+
+It exits with 0 when nothing is left, else with 6.`,
+		Example: "  gameday recover\n  gameday recover last",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dirs, err := runsToMend(global, args)
+			if err != nil {
+				return &exitError{experiments.Errored.ExitCode(), err}
+			}
+			out := &lines{w: cmd.OutOrStdout()}
+			if len(dirs) == 0 {
+				out.printf("nothing to recover: every run is over\n")
+				return out.err
+			}
+			total := 0
+			var problems []error
+			for _, dir := range dirs {
+				left, err := mendRun(cmd.Context(), global, dir, within, 0, cmd.OutOrStdout())
+				total += left
+				if err != nil {
+					problems = append(problems, err)
+				}
+			}
+			if err := errors.Join(problems...); err != nil || total > 0 {
+				if err == nil {
+					err = fmt.Errorf("%s not mended; when the cause is gone, type `gameday recover` again", areOf(total, "hit"))
+				}
+				return exitWith(experiments.NotRestored, err)
+			}
+			return out.err
+		},
+	}
+	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how long to try each hit")
+	return cmd
+}
+
+func runsToMend(global *globalFlags, args []string) ([]string, error) {
+	home, err := state.Open(global.state)
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for _, arg := range args {
+		_, dir, err := home.Find(arg)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, dir)
+	}
+	if len(args) > 0 {
+		return dirs, nil
+	}
+	live, err := home.Live()
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range live {
+		dirs = append(dirs, home.RunPath(run))
+	}
+	return dirs, nil
+}
+
+// mendRun mends what the run in dir left, and writes a report if the run left
+// none. It waits for the journal's lock up to patience. It gives the number of hits
+// that are not proven mended.
+func mendRun(ctx context.Context, global *globalFlags, dir string, within, patience time.Duration, w io.Writer) (left int, err error) {
+	run := filepath.Base(dir)
+	home, err := state.Open(global.state)
+	if err != nil {
+		return 0, err
+	}
+	j, contents, err := openJournal(dir, patience)
+	switch {
+	case errors.Is(err, journal.ErrLocked):
+		return 0, fmt.Errorf("run %s is still going, or its watchdog is mending it; stop it with `gameday abort %s`, or try again in a while", run, run)
+	case errors.Is(err, fs.ErrNotExist):
+		// It died before its journal was there, so before anything could be broken.
+		return 0, home.MarkOver(run)
+	case err != nil:
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	out := &lines{w: w}
+	damaged := len(contents.Damage) > 0
+	if damaged {
+		out.printf("%s: the journal is damaged (%s): every planned hit is treated as possibly done\n", run, contents.Damage[0])
+	}
+	hits := experiments.Outstanding(contents.Events, damaged)
+	out.printf("%s: %s to mend\n", run, countOf(len(hits), "hit"))
+	done, err := experiments.Recover(ctx, hits, within, newFault, j, nil)
+	for _, text := range done.Mended {
+		out.printf("  mended  %s\n", text)
+	}
+	for _, text := range done.Left {
+		out.printf("  LEFT    %s\n", text)
+	}
+	if err != nil {
+		out.printf("%s: the journal could not be written, though mending went on: %v\n", run, err)
+	}
+	if len(done.Left) > 0 {
+		return len(done.Left), out.err
+	}
+	return 0, errors.Join(out.err, reportOfTheDead(dir, w), home.MarkOver(run))
+}
+
+func openJournal(dir string, patience time.Duration) (*journal.Journal, *journal.Contents, error) {
+	for deadline := time.Now().Add(patience); ; {
+		j, contents, err := journal.Open(dir, nil)
+		if !errors.Is(err, journal.ErrLocked) || time.Now().After(deadline) {
+			return j, contents, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func newFault(kind string) (experiments.Fault, bool) {
+	row, found := experiments.Find(faults.Kinds(), kind)
+	if !found {
+		return nil, false
+	}
+	return row.New(), true
+}
+
+// reportOfTheDead writes the reports of a run whose runner died before it could.
+// One that ended and left hits has its own; it is told that they are mended now.
+func reportOfTheDead(dir string, w io.Writer) error {
+	if _, err := os.Stat(filepath.Join(dir, reportNames["json"])); err == nil {
+		return nil
+	}
+	contents, err := journal.Read(dir)
+	if err != nil {
+		return err
+	}
+	if len(contents.Events) == 0 {
+		return nil
+	}
+	if err := writeReports(dir, experiments.Rebuild(contents.Events, len(contents.Damage) > 0), strings.Clone); err != nil {
+		return err
+	}
+	out := &lines{w: w}
+	out.printf("  report  %s\n", filepath.Join(dir, reportNames["markdown"]))
+	return out.err
+}
+
+func countOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func areOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, noun)
+}

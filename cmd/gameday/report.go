@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/journal"
+	"github.com/gameday-sh/gameday/internal/state"
+	"github.com/gameday-sh/gameday/reports"
+)
+
+func newReportCommand(global *globalFlags) *cobra.Command {
+	var name, path string
+	var names []string
+	for _, format := range reports.Formats() {
+		names = append(names, format.Name)
+	}
+	cmd := &cobra.Command{
+		Use:   "report RUN",
+		Short: "Render the report of a run again, in any format",
+		Long: `report renders a run from its stored result: RUN is "last", the run's name or a
+part of it, a run's directory, or a result.json.`,
+		Example: "  gameday report last\n  gameday report last --format html --out postmortem.html",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			format, err := findFormat(name, names)
+			if err != nil {
+				return err
+			}
+			result, err := storedResult(global, args[0])
+			if err != nil {
+				return &exitError{experiments.Errored.ExitCode(), err}
+			}
+			if path == "" {
+				return format.Write(cmd.OutOrStdout(), result)
+			}
+			if err := writeFile(path, func(file *os.File) error { return format.Write(file, result) }); err != nil {
+				return &exitError{experiments.Errored.ExitCode(), fmt.Errorf("write %s: %w", path, err)}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&name, "format", "markdown", "one of "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&path, "out", "", "write to this file instead of the terminal")
+	return cmd
+}
+
+func findFormat(name string, names []string) (reports.Format, error) {
+	for _, format := range reports.Formats() {
+		if format.Name == name || reportNames[format.Name] == name || format.Extension == name {
+			return format, nil
+		}
+	}
+	return reports.Format{}, &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("there is no report format %q; choose one of %s", name, strings.Join(names, ", "))}
+}
+
+// storedResult reads the result of a run; that of a run whose runner died is made
+// from its journal.
+func storedResult(global *globalFlags, text string) (*experiments.Result, error) {
+	if strings.HasSuffix(text, ".json") {
+		return loadResult(text)
+	}
+	home, err := state.Open(global.state)
+	if err != nil {
+		return nil, err
+	}
+	_, dir, err := home.Find(text)
+	if err != nil {
+		return nil, err
+	}
+	result, err := loadResult(filepath.Join(dir, reportNames["json"]))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return result, err
+	}
+	contents, err := journal.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return experiments.Rebuild(contents.Events, len(contents.Damage) > 0), nil
+}
+
+func loadResult(path string) (result *experiments.Result, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	result, err = reports.Load(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return result, nil
+}

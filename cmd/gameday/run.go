@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/journal"
+	"github.com/gameday-sh/gameday/internal/console"
+	"github.com/gameday-sh/gameday/internal/state"
+	"github.com/gameday-sh/gameday/scenarios"
+)
+
+type runFlags struct {
+	variables
+	asJSON bool
+	plain  bool
+	only   []string
+	seed   uint64
+	seeded bool
+	out    string
+}
+
+func newRunCommand(global *globalFlags) *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run PATH...",
+		Short: "Carry out scenarios: prove healthy, break, watch, mend, report",
+		Long: `run carries out the scenarios of each PATH (a file, a directory, or the name of a
+shipped example) one after another. Each must be healthy before anything is broken.
+
+Ctrl-C, SIGTERM and ` + "`gameday abort`" + ` stop it: everything is mended, then reported. A
+second Ctrl-C stops waiting and says what is left.
+
+Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
+4 inconclusive, 5 error, 6 not restored; of several scenarios, the worst.`,
+		Example: "  gameday run quickstart\n  gameday run --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl\n  gameday run --json --out results/ scenarios/",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			flags.seeded = cmd.Flags().Changed("seed")
+			return runPaths(cmd, global, &flags, paths)
+		},
+	}
+	flags.flags(cmd)
+	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "write the events as lines of JSON")
+	cmd.Flags().BoolVar(&flags.plain, "plain", false, "write plain lines even on a terminal")
+	cmd.Flags().StringArrayVar(&flags.only, "scenario", nil, "run only the scenario of this name (repeatable)")
+	cmd.Flags().Uint64Var(&flags.seed, "seed", 0, "use this seed instead of the scenario's")
+	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this folder, a folder a scenario")
+	return cmd
+}
+
+func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []string) error {
+	configurations, diagnostics, err := loadAll(paths, &flags.variables)
+	if err != nil {
+		return &exitError{experiments.Errored.ExitCode(), err}
+	}
+	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
+		return err
+	}
+	if err := checkSelection(configurations, flags.only); err != nil {
+		return &exitError{experiments.Invalid.ExitCode(), err}
+	}
+	home, err := state.Open(global.state)
+	if err != nil {
+		return &exitError{experiments.Errored.ExitCode(), err}
+	}
+	if err := refuseLeftovers(home); err != nil {
+		return exitWith(experiments.NotRestored, err)
+	}
+	view, err := newView(cmd, global, flags)
+	if err != nil {
+		return err
+	}
+	ctx, hurry, stopListening := listenForSignals(cmd.Context())
+	defer stopListening()
+	batch := &batch{home: home, view: view, hurry: hurry, flags: flags, redactedErr: cmd.ErrOrStderr()}
+	for _, configuration := range configurations {
+		batch.run(ctx, configuration)
+	}
+	if err := view.Close(); err != nil {
+		batch.problems = append(batch.problems, err)
+	}
+	if !flags.asJSON {
+		batch.summary(cmd.OutOrStdout())
+	}
+	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
+}
+
+// checkSelection refuses scenarios that do not exist, and a run of nothing.
+func checkSelection(configurations []*scenarios.Configuration, only []string) error {
+	known := map[string]bool{}
+	for _, configuration := range configurations {
+		for _, name := range configuration.Scenarios() {
+			known[name] = true
+		}
+	}
+	if len(known) == 0 {
+		return errors.New("there is no scenario in what was given; write a `scenario` block (`gameday explain scenario`)")
+	}
+	for _, name := range only {
+		if !known[name] {
+			return fmt.Errorf("there is no scenario %q in what was given", name)
+		}
+	}
+	return nil
+}
+
+// refuseLeftovers refuses to start on top of what a run that died left broken.
+func refuseLeftovers(home state.Dir) error {
+	live, err := home.Live()
+	if err != nil {
+		return err
+	}
+	for _, run := range live {
+		alive, err := journal.Alive(home.RunPath(run))
+		if errors.Is(err, os.ErrNotExist) {
+			if err := home.MarkOver(run); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if alive {
+			continue // it is going on; targets are held one by one
+		}
+		contents, err := journal.Read(home.RunPath(run))
+		if err != nil {
+			return err
+		}
+		left := experiments.Outstanding(contents.Events, len(contents.Damage) > 0)
+		if len(left) == 0 {
+			if err := home.MarkOver(run); err != nil {
+				return err
+			}
+			continue
+		}
+		return fmt.Errorf("run %s died and left %s that may still be there (%s: %s); type `gameday recover %s` first",
+			run, countOf(len(left), "hit"), left[0].Target, left[0].Effect, run)
+	}
+	return nil
+}
+
+func newView(cmd *cobra.Command, global *globalFlags, flags *runFlags) (console.View, error) {
+	out := cmd.OutOrStdout()
+	if flags.asJSON {
+		return console.NewJSON(out), nil
+	}
+	return console.NewPlain(out), nil
+}
+
+// listenForSignals gives a context that the first SIGINT, SIGTERM or SIGHUP
+// cancels, and one that the second does.
+func listenForSignals(parent context.Context) (ctx, hurry context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	hurry, second := context.WithCancel(context.WithoutCancel(parent))
+	signals := make(chan os.Signal, 4)
+	// Writing to a closed pipe must be an error and not the end: things are broken.
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
+	ended := make(chan struct{})
+	go func() {
+		names := map[os.Signal]string{syscall.SIGINT: "interrupted (Ctrl-C)", syscall.SIGTERM: "told to end (SIGTERM)", syscall.SIGHUP: "the terminal was closed (SIGHUP)"}
+		for count := 0; ; count++ {
+			select {
+			case sig := <-signals:
+				if count == 0 {
+					cancel(&experiments.StopRequest{Cause: names[sig], At: time.Now()})
+				} else {
+					second()
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return ctx, hurry, func() {
+		signal.Stop(signals)
+		close(ended)
+		cancel(nil)
+		second()
+	}
+}
+
+// batch is the scenarios of one command.
+type batch struct {
+	home        state.Dir
+	view        console.View
+	hurry       context.Context
+	flags       *runFlags
+	redactedErr io.Writer
+
+	verdicts []experiments.Verdict
+	done     []finished
+	problems []error
+}
+
+type finished struct {
+	result *experiments.Result
+	dir    string
+}
+
+// run carries out the scenarios of a configuration, as long as nothing is left
+// broken and nobody asked to stop.
+func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
+	if ctx.Err() != nil {
+		return
+	}
+	fail := func(err error) {
+		b.verdicts = append(b.verdicts, experiments.Errored)
+		b.problems = append(b.problems, err)
+	}
+	if err := c.Open(ctx); err != nil {
+		fail(err)
+		return
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			b.problems = append(b.problems, err)
+		}
+	}()
+	list, diagnostics := c.Experiments()
+	if diagnostics.HasErrors() {
+		b.verdicts = append(b.verdicts, experiments.Invalid)
+		b.problems = append(b.problems, diagnostics.Err())
+		return
+	}
+	for _, e := range list {
+		if !b.selected(e.Name) {
+			continue
+		}
+		if len(b.done) > 0 && len(b.done[len(b.done)-1].result.Left) > 0 {
+			fail(fmt.Errorf("scenario %q was not begun: the one before left something broken", e.Name))
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if b.flags.seeded {
+			e.Seed, e.SeedDrawn = b.flags.seed, false
+		}
+		s := &session{state: b.home, view: b.view, hurry: b.hurry}
+		result, err := s.carryOut(ctx, e, c, observer(c))
+		closeProbes(e)
+		if err != nil {
+			fail(fmt.Errorf("scenario %q: %w", e.Name, err))
+		}
+		if result == nil {
+			continue
+		}
+		b.verdicts = append(b.verdicts, result.Verdict)
+		b.done = append(b.done, finished{result, s.dir})
+		if b.flags.out != "" {
+			dir := filepath.Join(b.flags.out, s.run)
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				fail(err)
+			} else if err := writeReports(dir, result, s.redact); err != nil {
+				fail(err)
+			}
+		}
+	}
+}
+
+func (b *batch) selected(name string) bool {
+	for _, want := range b.flags.only {
+		if want == name {
+			return true
+		}
+	}
+	return len(b.flags.only) == 0
+}
+
+// summary says what came of each scenario and where its report is.
+func (b *batch) summary(w io.Writer) {
+	out := &lines{w: w}
+	for _, f := range b.done {
+		out.printf("\n%s  %s\n", strings.ToUpper(string(f.result.Verdict)), f.result.Scenario)
+		out.printf("  %s\n", f.result.Reason)
+		if f.result.Stop != nil && f.result.Stop.Took() > 0 {
+			out.printf("  %s from the breach to the last proven revert\n", experiments.FormatDuration(f.result.Stop.Took().Round(time.Millisecond)))
+		}
+		for _, left := range f.result.Left {
+			out.printf("  LEFT  %s\n", left)
+		}
+		if len(f.result.Left) > 0 {
+			out.printf("  type: gameday recover %s\n", f.result.Run)
+		}
+		out.printf("  report  %s\n", filepath.Join(f.dir, reportNames["markdown"]))
+		out.printf("          %s\n", filepath.Join(f.dir, reportNames["html"]))
+	}
+	if out.err != nil {
+		b.problems = append(b.problems, out.err)
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/journal"
+	"github.com/gameday-sh/gameday/internal/state"
+)
+
+func newRunsCommand(global *globalFlags) *cobra.Command {
+	var count int
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List runs, the newest first, with their verdicts",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			home, err := state.Open(global.state)
+			if err != nil {
+				return &exitError{experiments.Errored.ExitCode(), err}
+			}
+			runs, err := home.Runs()
+			if err != nil {
+				return &exitError{experiments.Errored.ExitCode(), err}
+			}
+			out := &lines{w: cmd.OutOrStdout()}
+			if len(runs) == 0 {
+				out.printf("there are no runs in %s yet; try: gameday run quickstart\n", home.Root())
+			}
+			for _, run := range runs[:min(len(runs), count)] {
+				out.printf("%-13s %s\n", standing(home.RunPath(run)), run)
+			}
+			return out.err
+		},
+	}
+	cmd.Flags().IntVarP(&count, "count", "n", 20, "how many to list")
+	return cmd
+}
+
+// standing is the verdict of a run, or what keeps it from having one.
+func standing(dir string) string {
+	contents, err := journal.Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "not begun"
+	}
+	if err != nil {
+		return "unreadable"
+	}
+	if alive, err := journal.Alive(dir); err == nil && alive {
+		return "going on"
+	}
+	if len(experiments.Outstanding(contents.Events, len(contents.Damage) > 0)) > 0 {
+		return "NOT RESTORED"
+	}
+	for i := len(contents.Events) - 1; i >= 0; i-- {
+		if contents.Events[i].Type == experiments.EventEnd {
+			return string(contents.Events[i].Verdict)
+		}
+	}
+	return "died"
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/journal"
+	"github.com/gameday-sh/gameday/internal/console"
+	"github.com/gameday-sh/gameday/internal/redact"
+	"github.com/gameday-sh/gameday/internal/state"
+	"github.com/gameday-sh/gameday/reports"
+	"github.com/gameday-sh/gameday/scenarios"
+)
+
+// session carries out one experiment: it gives the run a name, a directory, a
+// journal and a watchdog, and leaves a result and reports.
+type session struct {
+	state  state.Dir
+	view   console.View
+	hurry  context.Context
+	redact func(string) string
+
+	run, dir string
+	journal  *journal.Journal
+	watchdog *watchdog
+}
+
+// revertSpace is what the journal keeps free for the records of mending.
+const revertSpace = 1 << 20
+
+// carryOut runs e. Without an error there is a result, in memory and on disk.
+func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *scenarios.Configuration, observe func(*experiments.Probed, experiments.Sample)) (result *experiments.Result, err error) {
+	s.redact = redact.Func(c.Secrets())
+	if s.run, s.dir, err = s.state.NewRun(e.Name, time.Now()); err != nil {
+		return nil, err
+	}
+	if s.journal, err = journal.Create(s.dir, s.redact); err != nil {
+		return nil, err
+	}
+	closed := false
+	defer func() {
+		if !closed {
+			err = errors.Join(err, s.journal.Close())
+		}
+	}()
+	if err := errors.Join(s.journal.Reserve(revertSpace), s.keepSource(e.Source), s.state.MarkLive(s.run)); err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stopListening := s.listenForAbort(ctx, cancel)
+	result = experiments.Run(ctx, e, experiments.Options{
+		Run: s.run, Version: version(), Host: host, PID: os.Getpid(),
+		Journal: s.journal,
+		Watch:   s.view.Event,
+		Redact:  s.redact,
+		Observe: observe,
+		Arm: func(ctx context.Context) error {
+			s.watchdog, err = startWatchdog(ctx, s.state.Root(), s.run, s.dir, func() {
+				cancel(&experiments.StopRequest{Cause: "the watchdog process is gone, and with it what would end the faults if gameday died", At: time.Now()})
+			})
+			return err
+		},
+		Hold:  func(target string) (func(), error) { return s.state.Hold(s.run, target) },
+		Hurry: s.hurry,
+	})
+	stopListening()
+	if result.Stop != nil {
+		result.Stop.Cause = s.redact(result.Stop.Cause)
+	}
+	err = s.keepResult(result)
+	// From here on the watchdog may write the journal: it goes on mending what is left.
+	closed = true
+	err = errors.Join(err, s.journal.Close())
+	if len(result.Left) == 0 {
+		err = errors.Join(err, s.state.MarkOver(s.run))
+		if s.watchdog != nil {
+			err = errors.Join(err, s.watchdog.dismiss())
+		}
+	} else if s.watchdog != nil {
+		s.watchdog.release()
+	}
+	return result, err
+}
+
+// keepSource stores the exact scenario beside the result.
+func (s *session) keepSource(source experiments.Source) error {
+	dir := filepath.Join(s.dir, "scenario")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("keep the scenario: %w", err)
+	}
+	for _, file := range source.Files {
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file.Name)), []byte(file.Text), 0o600); err != nil {
+			return fmt.Errorf("keep the scenario: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *session) keepResult(result *experiments.Result) error {
+	return writeReports(s.dir, result, s.redact)
+}
+
+// reportNames are the files of a run's directory, by the name of their format.
+var reportNames = map[string]string{"json": "result.json", "markdown": "report.md", "html": "report.html", "junit": "junit.xml"}
+
+// writeReports renders every format into dir. A format that fails does not keep
+// the others from being written.
+func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
+	var problems []error
+	for _, format := range reports.Formats() {
+		path := filepath.Join(dir, reportNames[format.Name])
+		if err := writeFile(path, func(file *os.File) error { return format.Write(redact.Writer(file, clean), result) }); err != nil {
+			problems = append(problems, fmt.Errorf("write the %s report %s: %w", format.Name, path, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, write func(*os.File) error) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	err = write(file)
+	if err == nil {
+		err = file.Sync()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		if removing := os.Remove(file.Name()); removing != nil && !errors.Is(removing, fs.ErrNotExist) {
+			err = errors.Join(err, removing)
+		}
+	}
+	return err
+}
+
+// abortRequest is what `gameday abort` leaves in the run's directory.
+type abortRequest struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+const (
+	abortFile = "abort"
+	abortPace = 50 * time.Millisecond
+)
+
+// listenForAbort cancels the run when somebody asks for it with `gameday abort`.
+func (s *session) listenForAbort(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+	ctx, end := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(abortPace)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			text, err := os.ReadFile(filepath.Join(s.dir, abortFile))
+			if err != nil {
+				continue // not asked, or not readable yet
+			}
+			var request abortRequest
+			if json.Unmarshal(text, &request) != nil {
+				request = abortRequest{By: "somebody", At: time.Now()}
+			}
+			cause := fmt.Sprintf("aborted by %s with `gameday abort`", request.By)
+			if request.Reason != "" {
+				cause += ": " + request.Reason
+			}
+			cancel(&experiments.StopRequest{Cause: cause, At: request.At})
+			return
+		}
+	}()
+	return func() {
+		end()
+		<-ended
+	}
+}

@@ -1,0 +1,139 @@
+package experiments
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Rebuild makes the result of a run whose runner died, from the events of its
+// journal: what was broken and mended, and what was measured up to then. It cannot
+// judge hypotheses; the verdict is error, or not restored where something is left.
+func Rebuild(events []Event, damaged bool) *Result {
+	r := &Result{Schema: ResultSchema}
+	book := newHitBook(func(text string) string { return text })
+	var probes []*Probed
+	byName := map[string]*Probed{}
+	history := &History{}
+	counts := map[string]*Series{}
+	guards := map[string]*GuardResult{}
+	for _, event := range events {
+		r.Ended = laterOf(r.Ended, event.At)
+		switch {
+		case event.Begin != nil:
+			b := event.Begin
+			r.Run, r.Scenario, r.Origin, r.Digest, r.Seed, r.Version, r.Host = b.Run, b.Scenario, b.Origin, b.Digest, b.Seed, b.Version, b.Host
+			r.Began = event.At
+			history = NewHistory(event.At, nil, nil)
+		case event.Type == EventPhase:
+			if n := len(r.Phases); n > 0 {
+				r.Phases[n-1].To = event.At
+			}
+			r.Phases = append(r.Phases, PhaseSpan{Phase: event.Phase, From: event.At, To: event.At})
+		case event.Hit != nil:
+			book.replay(event)
+			r.Timeline = append(r.Timeline, hitMoments(event, book)...)
+		case event.Sample != nil:
+			p := byName[event.Series]
+			if p == nil {
+				p = &Probed{Name: strings.TrimPrefix(event.Series, "probe.")}
+				byName[event.Series] = p
+				probes = append(probes, p)
+			}
+			sample := *event.Sample
+			sample.Value = math.NaN()
+			if event.Value != nil {
+				sample.Value = float64(*event.Value)
+			}
+			history.AddSample(p, sample)
+		case event.Count != nil:
+			series := counts[event.Series]
+			if series == nil {
+				series = &Series{Name: event.Series, Kind: "slo", Unit: "ratio", Window: event.Count.Window}
+				counts[event.Series] = series
+				r.Series = append(r.Series, series)
+			}
+			series.count(*event.Count, r.Began)
+		case event.Guard != nil:
+			g := guards[event.Name]
+			if g == nil {
+				g = &GuardResult{Name: event.Name}
+				guards[event.Name] = g
+			}
+			g.Last, g.Looks = event.Guard, g.Looks+1
+			if g.Worst == nil || event.Guard.Used > g.Worst.Used {
+				g.Worst, g.WorstAt = event.Guard, event.At
+			}
+		case event.Stop != nil:
+			r.Stop = event.Stop
+			r.Timeline = append(r.Timeline, Moment{event.At, "stop", "Stopped: " + event.Stop.Cause})
+		case event.Type == EventEnd:
+			r.Verdict, r.Reason = event.Verdict, event.Text
+		}
+	}
+	if n := len(r.Phases); n > 0 {
+		r.Phases[n-1].To = r.Ended
+	}
+	for _, p := range probes {
+		r.Series = append(r.Series, probeSeries(p, history.Probe(p)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(guards)) {
+		r.Guards = append(r.Guards, *guards[name])
+	}
+	r.Hits = book.results()
+	for _, hit := range Outstanding(events, damaged) {
+		r.Left = append(r.Left, fmt.Sprintf("%s: %s (its revert was not proven)", hit.Target, hit.Effect))
+	}
+	died := "the runner died before it could judge"
+	r.Errors = append(r.Errors, died)
+	if damaged {
+		r.Errors = append(r.Errors, "the journal is damaged: hits may have been done that it does not tell of")
+	}
+	switch {
+	case len(r.Left) > 0:
+		r.Verdict, r.Reason = NotRestored, died+", and "+plural(len(r.Left), "hit")+" could not be proven mended"
+	default:
+		r.Verdict, r.Reason = Errored, died+"; everything that was broken is proven mended"
+	}
+	r.Timeline = append(r.Timeline, Moment{r.Ended, "error", r.Reason})
+	return r
+}
+
+// replay enters a hit's event as it was journaled.
+func (b *hitBook) replay(event Event) {
+	h := event.Hit
+	live := b.byID[h.ID]
+	if live == nil {
+		live = &liveHit{result: HitResult{Hit: Hit{ID: h.ID}}}
+		b.byID[h.ID] = live
+		b.order = append(b.order, live)
+	}
+	r := &live.result
+	if h.Hit != nil {
+		r.Hit = *h.Hit
+	}
+	r.Step = h.Step
+	r.Steps = append(r.Steps, StepTime{h.Step, event.At})
+	switch h.Step {
+	case Injected:
+		r.Proof, r.Injected = h.Seen, event.At
+	case Verified:
+		r.Mended, r.State, r.Verified, r.Error = h.Seen, h.State, event.At, ""
+	}
+	if h.Error != "" {
+		r.Error = h.Error
+	}
+}
+
+func hitMoments(event Event, book *hitBook) []Moment {
+	hit := book.byID[event.Hit.ID].result
+	switch event.Hit.Step {
+	case Injected:
+		return []Moment{{event.At, "fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target)}}
+	case Verified:
+		return []Moment{{event.At, "fault", fmt.Sprintf("%s: mended %s", hit.Fault, hit.Target)}}
+	}
+	return nil
+}

@@ -1,0 +1,26 @@
+// Package faults is the table of everything gameday can break.
+//
+// A kind lives in a package of its family: toxiproxy breaks connections, local
+// breaks processes of this machine. To add one, write its file there, add its line
+// here, and an entry in conformance_test.go: the suite in package conformance then
+// holds it to the same promises as all others.
+package faults
+
+import (
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/faults/toxiproxy"
+)
+
+// Kinds lists the faults by the name a scenario gives them.
+func Kinds() []experiments.Kind[experiments.Fault] {
+	return []experiments.Kind[experiments.Fault]{
+		{Name: "toxiproxy_latency", Summary: "Data arrives late", New: func() experiments.Fault { return new(toxiproxy.Latency) }},
+		{Name: "toxiproxy_bandwidth", Summary: "Connections carry little at a time", New: func() experiments.Fault { return new(toxiproxy.Bandwidth) }},
+		{Name: "toxiproxy_slow_close", Summary: "Connections close late", New: func() experiments.Fault { return new(toxiproxy.SlowClose) }},
+		{Name: "toxiproxy_timeout", Summary: "No answer comes", New: func() experiments.Fault { return new(toxiproxy.Timeout) }},
+		{Name: "toxiproxy_reset_peer", Summary: "Connections are reset", New: func() experiments.Fault { return new(toxiproxy.ResetPeer) }},
+		{Name: "toxiproxy_slicer", Summary: "Data comes in small pieces", New: func() experiments.Fault { return new(toxiproxy.Slicer) }},
+		{Name: "toxiproxy_limit_data", Summary: "Connections close after some data", New: func() experiments.Fault { return new(toxiproxy.LimitData) }},
+		{Name: "toxiproxy_down", Summary: "Connections are refused", New: func() experiments.Fault { return new(toxiproxy.Down) }},
+	}
+}

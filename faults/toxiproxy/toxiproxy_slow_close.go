@@ -1,0 +1,28 @@
+package toxiproxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// SlowClose keeps connections from closing until Delay has passed.
+type SlowClose struct {
+	Toxic
+	Delay time.Duration `hcl:"delay" doc:"How much later a connection closes." example:"2s"`
+}
+
+// Plan plans a slow_close toxic on each proxy.
+func (s *SlowClose) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
+	return s.plan(ctx, d, "slow_close", map[string]float64{"delay": millis(s.Delay)})
+}
+
+// Validate checks that there is a delay.
+func (s *SlowClose) Validate() []experiments.Problem {
+	problems := append(s.Toxic.Validate(), wholeMillis("delay", s.Delay)...)
+	if s.Delay == 0 {
+		problems = append(problems, experiments.Problem{Attribute: "delay", Summary: "No delay", Detail: "Write a delay above 0s, such as \"2s\"."})
+	}
+	return problems
+}

@@ -1,0 +1,47 @@
+package redact
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestNoFormOfASecretIsLeft(t *testing.T) {
+	const secret = `s3cr&t "p/ss" wörd+1`
+	clean := Func([]string{secret, "other-secret"})
+	encoded, err := json.Marshal("x" + secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := map[string]string{
+		"plain":        "a " + secret + " b",
+		"query":        "?token=" + url.QueryEscape(secret),
+		"path":         "/t/" + url.PathEscape(secret),
+		"json":         string(encoded),
+		"other secret": "other-secret",
+	}
+	for offset := range 4 {
+		plain := strings.Repeat("u", offset) + secret + "tail"
+		forms[fmt.Sprintf("base64 at offset %d", offset)] = base64.StdEncoding.EncodeToString([]byte(plain))
+		forms[fmt.Sprintf("base64 for URLs at offset %d", offset)] = base64.URLEncoding.EncodeToString([]byte(plain))
+	}
+	for name, text := range forms {
+		if got := clean(text); got == text || !strings.Contains(got, Mark) {
+			t.Errorf("%s: %q stayed %q", name, text, got)
+		}
+	}
+	if got := clean("nothing to hide"); got != "nothing to hide" {
+		t.Errorf("a harmless text became %q", got)
+	}
+}
+
+func TestWithoutSecretsTextsStay(t *testing.T) {
+	for _, secrets := range [][]string{nil, {""}, {"abc"}} {
+		if got := Func(secrets)("abcd"); got != "abcd" {
+			t.Errorf("with %q the text became %q", secrets, got)
+		}
+	}
+}

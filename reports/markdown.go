@@ -1,0 +1,215 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// writeMarkdown writes a blameless postmortem: what a machine can know is filled in,
+// what only people can know is marked as a place to fill.
+func writeMarkdown(w io.Writer, r *experiments.Result) error {
+	o := newOutline(r, detail{text: 600, rows: 200})
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Postmortem: %s\n\n", escape(o.Title))
+	if len(o.Alarm) > 0 {
+		b.WriteString("> [!CAUTION]\n> **This may still be broken.** Type this now:\n>\n")
+		fmt.Fprintf(&b, "> %s\n>\n", code(o.AlarmCommand))
+		for _, text := range o.Alarm {
+			fmt.Fprintf(&b, "> - %s\n", escape(text))
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "**Verdict: %s.** %s\n\n", escape(o.Verdict), escape(o.Headline))
+	if o.Reason != "" {
+		fmt.Fprintf(&b, "Why: %s\n\n", escape(o.Reason))
+	}
+	for _, f := range o.Facts {
+		fmt.Fprintf(&b, "- **%s**: %s\n", f.Name, escape(f.Value))
+	}
+	fmt.Fprintf(&b, "- **Severity**: %s\n\n", fill("what a real incident like this would be rated"))
+
+	b.WriteString("## Summary\n\n")
+	if o.Description != "" {
+		fmt.Fprintf(&b, "%s\n\n", escape(sentence(o.Description)))
+	}
+	for _, text := range o.Summary {
+		fmt.Fprintf(&b, "%s\n\n", escape(text))
+	}
+
+	b.WriteString("## Hypotheses\n\n")
+	table(&b, []string{"Hypothesis", "Before", "During", "Recovery", "Verdict"}, len(o.Hypotheses), "The scenario states none.", func(i int) []string {
+		h := o.Hypotheses[i]
+		return []string{join2("**"+escape(h.Name)+"**", escape(h.Statement)), h.Before.markdown(), h.During.markdown(), h.Recovery.markdown(), "**" + escape(h.Verdict) + "**"}
+	})
+
+	b.WriteString("## What was broken and mended\n\n")
+	table(&b, []string{"", "Fault", "Kind", "When", "Outcome"}, len(o.Faults), "The scenario plans no fault.", func(i int) []string {
+		f := o.Faults[i]
+		return []string{f.Letter, escape(f.Name), code(f.Kind), escape(f.Schedule), escape(f.Outcome)}
+	})
+	if len(o.Faults)+len(o.Hits) > 0 {
+		table(&b, []string{"", "Target", "Effect", "Injected", "Proof", "Mended", "Proof", "Now"}, len(o.Hits), "Nothing was hit.", func(i int) []string {
+			h := o.Hits[i]
+			return []string{h.Letter, escape(h.Target), escape(h.Effect), dash(h.Injected), dash(escape(h.Proof)),
+				dash(h.Mended), dash(escape(h.MendedProof)), join2("**"+escape(h.Status)+"**", escape(h.Error))}
+		})
+	}
+	if o.HitsLeftOut > 0 {
+		fmt.Fprintf(&b, "%s in result.json.\n\n", plural(o.HitsLeftOut, "more hit"))
+	}
+
+	b.WriteString("## Timeline\n\nTimes are UTC; + is the time since the run began.\n\n")
+	table(&b, []string{"Time (UTC)", "+", "What", "Event"}, len(o.Moments), "Nothing was recorded.", func(i int) []string {
+		m := o.Moments[i]
+		return []string{m.Clock, m.Offset, escape(m.Kind), escape(m.Text)}
+	})
+
+	b.WriteString("## Guards\n\n")
+	table(&b, []string{"Guard", "Kind", "Most of its limit", "At the end", "Looks", "Outcome"}, len(o.Guards), "No guard watched.", func(i int) []string {
+		g := o.Guards[i]
+		return []string{"**" + escape(g.Name) + "**", escape(g.Kind), escape(g.Worst), escape(g.Last), g.Looks, escape(g.State)}
+	})
+
+	b.WriteString("## Impact\n\n")
+	for _, s := range o.Budgets {
+		fmt.Fprintf(&b, "- **%s** (%s): %s. %s\n", escape(s.Name), escape(s.Objective), escape(s.Events), escape(s.Words))
+	}
+	fmt.Fprintf(&b, "- **Users affected**: %s\n- **Revenue**: %s\n\n", fill("how many, and what they saw"), fill("what it cost, if anything"))
+
+	section(&b, "What went well", o.Well, "what people did that helped")
+	section(&b, "What went wrong", o.Wrong, "what people found missing or slow")
+	section(&b, "Root cause", nil, "why the system behaved as it did")
+	b.WriteString("## Action items\n\n| Action | Owner | Due date | Priority |\n|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| %s |  |  |  |\n\n", fill("one line an action"))
+	section(&b, "Lessons learned", nil, "what the next team should know")
+	section(&b, "Prevention", nil, "what will keep it from happening again")
+
+	b.WriteString("## Run it again\n\nThe same targets are chosen from the same seed:\n\n")
+	for _, command := range o.Rerun {
+		fmt.Fprintf(&b, "    %s\n", command)
+	}
+	fmt.Fprintf(&b, "\nScenario digest: %s. Written by gameday %s from result.json of run %s.\n", code(cmp.Or(o.Digest, "unknown")), escape(cmp.Or(o.Version, "of unknown version")), code(o.Run))
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("writing the Markdown report of run %s: %w", r.Run, err)
+	}
+	return nil
+}
+
+func (c cell) markdown() string {
+	text := escape(c.Value)
+	if c.Limit != "" {
+		text += " (" + escape(c.Limit) + ")"
+	}
+	switch c.Class {
+	case "", "held":
+	default:
+		text = "**" + text + "**"
+	}
+	return join2(text, escape(c.Detail))
+}
+
+// join2 puts the second text on a line of its own, inside a table cell too.
+func join2(a, b string) string {
+	if b == "" {
+		return a
+	}
+	return a + "<br>" + b
+}
+
+func dash(text string) string { return cmp.Or(text, "–") }
+
+func fill(what string) string { return "_" + unfilled + what + "._" }
+
+func section(b *strings.Builder, title string, facts []string, what string) {
+	fmt.Fprintf(b, "## %s\n\n", title)
+	for _, text := range facts {
+		fmt.Fprintf(b, "- %s\n", escape(text))
+	}
+	if len(facts) > 0 {
+		fmt.Fprintf(b, "- %s\n\n", fill(what))
+		return
+	}
+	fmt.Fprintf(b, "%s\n\n", fill(what))
+}
+
+// table writes count rows, or a sentence where there is none.
+func table(b *strings.Builder, heads []string, count int, none string, row func(int) []string) {
+	if count == 0 {
+		fmt.Fprintf(b, "%s\n\n", none)
+		return
+	}
+	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
+	for i := range count {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(row(i), " | "))
+	}
+	b.WriteString("\n")
+}
+
+var (
+	// special is what CommonMark and its tables give a meaning anywhere in a line.
+	special = regexp.MustCompile("[\\\\`*\\[\\]|~$]|\\b_+|_+\\b|__+")
+	// leading is what has a meaning at the start of a line.
+	leading = regexp.MustCompile(`^(?:[-+=#>:]|\d{1,9}([.)]))`)
+	// linked is what renderers turn into a link or a call for a person unasked.
+	linked = regexp.MustCompile(`(?i)(://|www\.|@|#\d)`)
+)
+
+// escape makes a clean text mean itself in Markdown, in a paragraph and in a table.
+func escape(text string) string {
+	text = special.ReplaceAllStringFunc(text, func(found string) string {
+		var b strings.Builder
+		for _, char := range found {
+			b.WriteByte('\\')
+			b.WriteRune(char)
+		}
+		return b.String()
+	})
+	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+	// An entity in the middle reads the same and is no longer a link.
+	text = linked.ReplaceAllStringFunc(text, func(found string) string {
+		switch found[0] {
+		case ':':
+			return "&#58;//"
+		case '@':
+			return "&#64;"
+		case '#':
+			return "&#35;" + found[1:]
+		}
+		return found[:3] + "&#46;"
+	})
+	if loc := leading.FindStringSubmatchIndex(text); loc != nil {
+		at := 0
+		if loc[2] >= 0 {
+			at = loc[2]
+		}
+		text = text[:at] + `\` + text[at:]
+	}
+	return text
+}
+
+// code makes a clean text a code span, with a fence longer than any run of backticks
+// in it. A pipe is escaped, because tables are cut into cells before code is read.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	longest, run := 0, 0
+	for _, char := range text {
+		if char == '`' {
+			run++
+			longest = max(longest, run)
+		} else {
+			run = 0
+		}
+	}
+	fence := strings.Repeat("`", longest+1)
+	if longest > 0 {
+		text = " " + text + " "
+	}
+	return fence + strings.ReplaceAll(text, "|", `\|`) + fence
+}

@@ -1,0 +1,318 @@
+package scenarios
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// pass is one decoding of a configuration. Load makes one in which what the
+// connections export is unknown, Experiments one in which everything is known.
+type pass struct {
+	problems
+	c      *Configuration
+	locals map[string]cty.Value
+	slos   map[string]*declaredSLO
+	probes map[string]*experiments.Probed
+	// open tells that the connections are open.
+	open bool
+}
+
+// outcome tells what became of the attributes of a block.
+type outcome struct {
+	given   map[string]hcl.Range // written, and not null: where the value stands
+	failed  map[string]bool      // reported already
+	unknown map[string]bool      // known only when the connections are open
+	missing bool                 // a required attribute is not there
+}
+
+// sound tells that every attribute was decoded and known.
+func (o *outcome) sound() bool { return len(o.failed) == 0 && len(o.unknown) == 0 && !o.missing }
+
+// has tells whether the attribute was written, rightly or wrongly.
+func (o *outcome) has(name string) bool {
+	_, given := o.given[name]
+	return given || o.failed[name] || o.unknown[name]
+}
+
+// at returns where an attribute's value stands, or else the block's header.
+func (o *outcome) at(name string, block *hclsyntax.Block) hcl.Range {
+	if at, given := o.given[name]; given {
+		return at
+	}
+	return header(block)
+}
+
+// header is the range of a block's type and labels.
+func header(block *hclsyntax.Block) hcl.Range {
+	end := block.TypeRange
+	if n := len(block.LabelRanges); n > 0 {
+		end = block.LabelRanges[n-1]
+	}
+	return hcl.RangeBetween(block.TypeRange, end)
+}
+
+// target is a struct to decode into.
+type target struct {
+	value reflect.Value
+	shape shape
+}
+
+func (p *pass) targets(values ...any) []target {
+	list := make([]target, 0, len(values))
+	for _, value := range values {
+		if v, ok := structOf(value); ok {
+			list = append(list, target{v, p.c.shape(v.Type())})
+		}
+	}
+	return list
+}
+
+// body decodes a block into the structs, whose attributes it may all have.
+// Blocks of the types in others are left to the caller. what names the block for
+// messages: `fault "pod_kill"`.
+func (p *pass) body(block *hclsyntax.Block, what string, faults map[string]cty.Value, others []string, values ...any) *outcome {
+	out := &outcome{given: map[string]hcl.Range{}, failed: map[string]bool{}, unknown: map[string]bool{}}
+	targets := p.targets(values...)
+	for _, written := range inOrder(block.Body.Attributes) {
+		if !slices.ContainsFunc(targets, func(t target) bool {
+			a, found := t.shape.find(written.Name)
+			return found && !a.block
+		}) {
+			p.unknownAttribute(written, what, targets, others)
+			out.failed[written.Name] = true
+		}
+	}
+	for _, t := range targets {
+		for _, a := range t.shape {
+			field := t.value.FieldByIndex(a.index)
+			if a.block {
+				p.inner(block, a, field, what, faults, out)
+				continue
+			}
+			p.attribute(block, a, field, what, faults, out)
+		}
+	}
+	p.unknownBlocks(block, what, targets, others)
+	return out
+}
+
+// inOrder returns attributes as they stand in the file.
+func inOrder(attributes hclsyntax.Attributes) []*hclsyntax.Attribute {
+	return slices.SortedFunc(maps.Values(attributes), func(a, b *hclsyntax.Attribute) int {
+		return cmp.Compare(a.NameRange.Start.Byte, b.NameRange.Start.Byte)
+	})
+}
+
+func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Value, what string, faults map[string]cty.Value, out *outcome) {
+	written := block.Body.Attributes[a.name]
+	value := cty.NilVal
+	if written != nil {
+		var ok bool
+		value, ok = p.evaluate(written.Expr, faults)
+		if !ok {
+			out.failed[a.name] = true
+			return
+		}
+		if bare, _ := value.Unmark(); bare.IsNull() {
+			value = cty.NilVal
+		}
+	}
+	if value == cty.NilVal {
+		p.absent(block, a, field, what, written, out)
+		return
+	}
+	at := written.Expr.Range()
+	err := assign(field, value, p.c.keepSecret)
+	if err == nil {
+		err = a.checkEnum(field)
+	}
+	var wrong *valueError
+	switch {
+	case err == nil:
+		out.given[a.name] = at
+	case errors.Is(err, errUnknown):
+		out.unknown[a.name] = true
+	case errors.As(err, &wrong):
+		p.errorf(at, wrong.summary, "The attribute %q of %s: %s", a.name, what, wrong.detail)
+		out.failed[a.name] = true
+	default:
+		p.errorf(at, "Wrong value", "The attribute %q of %s: %s.", a.name, what, err)
+		out.failed[a.name] = true
+	}
+}
+
+// absent gives an attribute that was left out, or is null, its default.
+func (p *pass) absent(block *hclsyntax.Block, a attribute, field reflect.Value, what string, written *hclsyntax.Attribute, out *outcome) {
+	at := header(block)
+	if written != nil {
+		at = written.Expr.Range()
+	}
+	if kind, isConnection := p.c.connectionKind(a.typ); isConnection {
+		instance, ok := p.defaultConnection(kind, a.name, what, at)
+		if !ok {
+			out.failed[a.name] = true
+			return
+		}
+		if instance.value == nil {
+			out.unknown[a.name] = true
+			return
+		}
+		field.Set(reflect.ValueOf(instance.value))
+		return
+	}
+	if a.required {
+		out.missing = true
+		out.failed[a.name] = true
+		if written != nil {
+			p.errorf(at, "Missing attribute", "The attribute %q of %s is null, and it has no default. It is %s%s: %s", a.name, what, typeName(a.typ), exampleOf(a.typ), a.doc)
+			return
+		}
+		p.errorf(at, "Missing attribute", "%s needs the attribute %q. It is %s%s: %s", capital(what), a.name, typeName(a.typ), exampleOf(a.typ), a.doc)
+		return
+	}
+	if a.fallback == "" {
+		return
+	}
+	value, err := a.fallbackValue()
+	if err == nil {
+		err = assign(field, value, func(string) {})
+	}
+	if err != nil {
+		p.errorf(at, "Broken default", "The default of the attribute %q of %s cannot be used: %s. This is a defect of gameday.", a.name, what, err)
+		out.failed[a.name] = true
+	}
+}
+
+// inner decodes the blocks of one type within a block.
+func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, what string, faults map[string]cty.Value, out *outcome) {
+	var first *hclsyntax.Block
+	for _, nested := range block.Body.Blocks {
+		if nested.Type != a.name {
+			continue
+		}
+		name := fmt.Sprintf("block %q of %s", a.name, what)
+		if len(nested.Labels) > 0 {
+			p.errorf(nested.LabelRanges[0], "Label not allowed", "The %s has no label; write %s { ... }.", name, a.name)
+		}
+		if first != nil && a.typ.Kind() != reflect.Slice {
+			p.errorf(header(nested), "Duplicate block", "The %s may be written once; the first is at %s.", name, place(header(first)))
+			continue
+		}
+		first = nested
+		value := reflect.New(a.inner())
+		within := p.body(nested, name, faults, nil, value.Interface())
+		p.validate(nested, name, value.Interface(), within)
+		if !within.sound() {
+			mark := out.unknown
+			if len(within.failed) > 0 {
+				mark = out.failed
+			}
+			mark[a.name] = true
+		}
+		switch a.typ.Kind() {
+		case reflect.Slice:
+			if a.typ.Elem().Kind() == reflect.Pointer {
+				field.Set(reflect.Append(field, value))
+			} else {
+				field.Set(reflect.Append(field, value.Elem()))
+			}
+		case reflect.Pointer:
+			field.Set(value)
+		default:
+			field.Set(value.Elem())
+		}
+		out.given[a.name] = header(nested)
+	}
+}
+
+// evaluate gives the value of an expression whose references were found good.
+func (p *pass) evaluate(expression hcl.Expression, faults map[string]cty.Value) (cty.Value, bool) {
+	if p.c.bad[expression] {
+		return cty.NilVal, false
+	}
+	value, diags := expression.Value(p.scope(expression, faults))
+	for _, diagnostic := range diags {
+		p.foreign(diagnostic)
+	}
+	return value, !diags.HasErrors()
+}
+
+// foreign takes over a diagnostic of the hcl library. Its text may quote values.
+func (p *pass) foreign(diagnostic *hcl.Diagnostic) {
+	at := hcl.Range{}
+	if diagnostic.Subject != nil {
+		at = *diagnostic.Subject
+	}
+	p.add(diagnostic.Severity, at, diagnostic.Summary, p.c.redact(diagnostic.Detail))
+}
+
+func (p *pass) unknownAttribute(written *hclsyntax.Attribute, what string, targets []target, others []string) {
+	var attributes, blocks []string
+	for _, t := range targets {
+		for _, a := range t.shape {
+			if a.block {
+				blocks = append(blocks, a.name)
+			} else {
+				attributes = append(attributes, a.name)
+			}
+		}
+	}
+	if slices.Contains(append(blocks, others...), written.Name) {
+		p.errorf(written.NameRange, "Block expected", "In %s, %q is a block: write %s { ... } without the equals sign.", what, written.Name, written.Name)
+		return
+	}
+	p.unknown(written.NameRange, "Unknown attribute", fmt.Sprintf("%s has no attribute %q.", capital(what), written.Name), written.Name, attributes, "It has no attributes.")
+}
+
+func (p *pass) unknownBlocks(block *hclsyntax.Block, what string, targets []target, others []string) {
+	known := slices.Clone(others)
+	var attributes []string
+	for _, t := range targets {
+		for _, a := range t.shape {
+			if a.block {
+				known = append(known, a.name)
+			} else {
+				attributes = append(attributes, a.name)
+			}
+		}
+	}
+	for _, nested := range block.Body.Blocks {
+		switch {
+		case slices.Contains(known, nested.Type):
+		case slices.Contains(attributes, nested.Type):
+			p.errorf(nested.TypeRange, "Attribute expected", "In %s, %q is an attribute: write %s = ... with an equals sign.", what, nested.Type, nested.Type)
+		default:
+			p.unknown(nested.TypeRange, "Unknown block", fmt.Sprintf("%s has no block %q.", capital(what), nested.Type), nested.Type, known, "It has no blocks.")
+		}
+	}
+}
+
+// validate asks a struct about rules that cross its attributes.
+func (p *pass) validate(block *hclsyntax.Block, what string, value any, out *outcome) {
+	checked, ok := value.(experiments.Validator)
+	if !ok {
+		return
+	}
+	for _, problem := range checked.Validate() {
+		// What is not known yet, or was reported already, looks wrong only because it
+		// was left zero. Everything is asked again when it is known.
+		if out.failed[problem.Attribute] || out.unknown[problem.Attribute] || problem.Attribute == "" && !out.sound() {
+			continue
+		}
+		detail := problem.Detail
+		if problem.Attribute != "" && !strings.Contains(detail, problem.Attribute) {
+			detail = fmt.Sprintf("The attribute %q of %s: %s", problem.Attribute, what, detail)
+		}
+		p.errorf(out.at(problem.Attribute, block), problem.Summary, "%s", p.c.redact(detail))
+	}
+}

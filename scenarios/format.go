@@ -1,0 +1,32 @@
+package scenarios
+
+import (
+	"bytes"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+// Format brings a file into the canonical layout. A file that does not parse comes
+// back as it is, with what is wrong with it.
+func Format(name string, src []byte) ([]byte, *Diagnostics) {
+	var p problems
+	sources := map[string][]byte{name: src}
+	if len(src) > maxSize {
+		p.errorf(hcl.Range{}, "File too large", "%s is larger than 1 MiB.", name)
+		return src, p.finish(sources)
+	}
+	if !p.readable(name, src) {
+		return src, p.finish(sources)
+	}
+	if _, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
+		p.list = append(p.list, diags...)
+		return src, p.finish(sources)
+	}
+	out := hclwrite.Format(src)
+	if len(out) > 0 && !bytes.HasSuffix(out, []byte("\n")) {
+		out = append(out, '\n')
+	}
+	return out, p.finish(sources)
+}

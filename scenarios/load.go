@@ -1,0 +1,235 @@
+package scenarios
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// maxSize is the most bytes that a file may have.
+const maxSize = 1 << 20
+
+// Load reads a file, or the .hcl files of a directory as one configuration, and
+// checks everything that can be checked without a network. The configuration is
+// never nil; it can be opened if the diagnostics have no errors.
+func (l Language) Load(path string, options Options) (*Configuration, *Diagnostics) {
+	c := &Configuration{
+		language:        l,
+		options:         options,
+		sources:         map[string][]byte{},
+		base:            map[string]string{},
+		connectionKinds: rows(l.Connections),
+		probeKinds:      rows(l.Probes),
+		sliKinds:        rows(l.SLIs),
+		faultKinds:      rows(l.Faults),
+		guardKinds:      rows(l.Guards),
+		connectionTypes: map[reflect.Type]string{},
+		shapes:          map[reflect.Type]shape{},
+		declared:        map[string]hcl.Range{},
+		used:            map[string]bool{},
+		bad:             map[hcl.Expression]bool{},
+	}
+	for _, kind := range c.connectionKinds {
+		c.connectionTypes[reflect.TypeOf(kind.make())] = kind.name
+	}
+	c.functions = c.makeFunctions()
+	p := &pass{c: c, locals: map[string]cty.Value{}}
+
+	bodies := p.parse(p.files(path))
+	c.source.Digest = digest(c.source.Files)
+	p.collect(bodies)
+	p.readVariables()
+	p.checkReferences()
+	for _, n := range c.nodes() {
+		p.visit(n, nil)
+	}
+	p.declare()
+	for _, block := range c.scenarios {
+		p.scenario(block)
+	}
+	p.unused()
+	c.loaded = p.finish(c.sources)
+	return c, c.loaded
+}
+
+// file is a file that was read.
+type file struct {
+	name string // as diagnostics show it
+	text []byte
+}
+
+// files reads what path stands for. What cannot be read is reported.
+func (p *pass) files(path string) []file {
+	info, err := os.Stat(path)
+	if err != nil {
+		p.errorf(hcl.Range{}, "No such file or directory", "%s cannot be read: %s. Give the path of an .hcl file, or of a directory that holds some.", path, cause(err))
+		return nil
+	}
+	paths := []string{path}
+	if info.IsDir() {
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			p.errorf(hcl.Range{}, "Unreadable directory", "%s cannot be read: %s.", path, cause(err))
+			return nil
+		}
+		paths = nil
+		for _, entry := range entries {
+			if !entry.IsDir() && filepath.Ext(entry.Name()) == ".hcl" && !strings.HasPrefix(entry.Name(), ".") {
+				paths = append(paths, filepath.Join(path, entry.Name()))
+			}
+		}
+		if len(paths) == 0 {
+			p.errorf(hcl.Range{}, "Empty directory", "%s holds no .hcl file. A directory is one configuration, made of its .hcl files; folders within it are not read.", path)
+			return nil
+		}
+	}
+	var list []file
+	for _, name := range paths {
+		if text, ok := p.read(name); ok {
+			list = append(list, file{name, text})
+			p.c.sources[name] = text
+			p.c.base[name] = filepath.Base(name)
+			p.c.source.Files = append(p.c.source.Files, experiments.SourceFile{Name: filepath.Base(name), Text: string(text)})
+		}
+	}
+	return list
+}
+
+// read reads one file and refuses what the parser should not see.
+func (p *pass) read(name string) ([]byte, bool) {
+	text, err := readAtMost(name, maxSize)
+	if err != nil {
+		p.errorf(hcl.Range{}, "Unreadable file", "%s cannot be read: %s.", name, cause(err))
+		return nil, false
+	}
+	if len(text) > maxSize {
+		p.errorf(hcl.Range{}, "File too large", "%s is larger than 1 MiB. Split the configuration into several files of one directory.", name)
+		return nil, false
+	}
+	return text, p.readable(name, text)
+}
+
+// readable tells whether a text is fit for the parser.
+func (p *problems) readable(name string, text []byte) bool {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
+		p.errorf(hcl.Range{}, "Byte order mark", "%s begins with a byte order mark. Save it as UTF-8 without one.", name)
+	case bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")):
+		p.errorf(hcl.Range{}, "Not UTF-8", "%s is UTF-16. Save it as UTF-8.", name)
+	case !utf8.Valid(text):
+		offset := 0
+		for offset < len(text) {
+			r, size := utf8.DecodeRune(text[offset:])
+			if r == utf8.RuneError && size == 1 {
+				break
+			}
+			offset += size
+		}
+		at := position(name, text, offset)
+		p.errorf(at, "Not UTF-8", "The byte 0x%02x at line %d, column %d is not UTF-8. Save the file as UTF-8.", text[offset], at.Start.Line, at.Start.Column)
+	default:
+		if offset := tooDeep(text); offset >= 0 {
+			p.errorf(position(name, text, offset), "Nested too deeply", "Brackets may nest %d deep, and an expression may chain %d operators. Take the inner parts out into locals.", maxDepth, maxChain)
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+// readAtMost reads a file, and one byte more than most if it has more.
+func readAtMost(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	return text, errors.Join(err, f.Close())
+}
+
+// position makes the range of the character at an offset.
+func position(name string, text []byte, offset int) hcl.Range {
+	offset = min(offset, max(0, len(text)-1))
+	before := text[:offset]
+	line := bytes.LastIndexByte(before, '\n') + 1
+	start := hcl.Pos{Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(before[line:]), Byte: offset}
+	end := start
+	end.Byte++
+	end.Column++
+	return hcl.Range{Filename: name, Start: start, End: end}
+}
+
+// cause is the reason within a file error, without the path.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+func (p *pass) parse(files []file) []*hclsyntax.Body {
+	var bodies []*hclsyntax.Body
+	for _, f := range files {
+		parsed, diags := hclsyntax.ParseConfig(f.text, f.name, hcl.InitialPos)
+		for _, diagnostic := range diags {
+			p.list = append(p.list, diagnostic)
+		}
+		if parsed == nil {
+			continue
+		}
+		if body, ok := parsed.Body.(*hclsyntax.Body); ok {
+			bodies = append(bodies, body)
+		}
+	}
+	return bodies
+}
+
+// digest is over the names and texts, each with its length before it, so that no
+// two sets of files give the same bytes.
+func digest(files []experiments.SourceFile) string {
+	hash := sha256.New()
+	part := func(text string) {
+		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
+		hash.Write([]byte(text))
+	}
+	for _, f := range files {
+		part(f.Name)
+		part(f.Text)
+	}
+	return fmt.Sprintf("sha256:%x", hash.Sum(nil))
+}
+
+// unused warns about what is declared and referred to by nothing.
+func (p *pass) unused() {
+	c := p.c
+	for _, v := range c.variables {
+		if !c.used["var."+v.name] {
+			p.warnf(header(v.block), "Unused variable", "Nothing refers to var.%s. Use it, or take it out.", v.name)
+		}
+	}
+	if len(c.scenarios) == 0 {
+		return // a library: others may use what it declares
+	}
+	for _, block := range slices.Concat(c.slos, c.probes) {
+		name := block.Labels[len(block.Labels)-1]
+		if !c.used[block.Type+"."+name] {
+			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s.%s, so it is not measured. Use it in a hypothesis or a guard, or take it out.", block.Type, name)
+		}
+	}
+}
