@@ -182,10 +182,16 @@ type tumbling struct {
 	list       []Count
 }
 
-// Windows lists the windows over which an SLO that rests on queries was counted,
-// shortest first; SinceInjection among them.
+// Windows lists the windows over which an SLO that rests on queries is counted,
+// shortest first; SinceInjection among them once there was one.
 func (h *History) Windows(s *SLO) []time.Duration {
-	return slices.Sorted(maps.Keys(h.counts[s]))
+	var list []time.Duration
+	for _, window := range slices.Sorted(maps.Keys(h.counts[s])) {
+		if window >= SinceInjection { // those of other phases are not counted on
+			list = append(list, window)
+		}
+	}
+	return list
 }
 
 // Counted lists every count taken of an SLO that rests on queries over a window.

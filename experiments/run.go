@@ -114,12 +114,13 @@ func newRunner(e *Experiment, o Options) *runner {
 
 // begin opens the record of the run.
 func (r *runner) begin() {
-	r.enter(PhaseCheck)
 	begin := &Begin{
 		Run: r.o.Run, Scenario: r.e.Name, Origin: r.e.Origin, Digest: r.e.Source.Digest,
 		Seed: r.e.Seed, Version: r.o.Version, PID: r.o.PID, Host: r.o.Host,
 	}
-	if err := r.commit(Event{Type: EventBegin, Begin: begin}); err != nil {
+	err := r.commit(Event{Type: EventBegin, Begin: begin})
+	r.enter(PhaseCheck)
+	if err != nil {
 		r.fail(err)
 	}
 }

@@ -62,8 +62,9 @@ func (e *Experiment) windows() map[*SLO][]time.Duration {
 	return all
 }
 
-// pace is the time between two evaluations of an SLO.
-func (s *SLO) pace() time.Duration {
+// Pace is the time between two evaluations of an SLO: Every, or what its source
+// allows.
+func (s *SLO) Pace() time.Duration {
 	if s.Every > 0 {
 		return s.Every
 	}
@@ -79,7 +80,7 @@ func (s *SLO) chartWindow() time.Duration {
 	if s.Probe != nil {
 		return max(10*s.Probe.Every, time.Second)
 	}
-	return max(s.SLI.Shortest(), 2*s.pace(), time.Second)
+	return max(s.SLI.Shortest(), 2*s.Pace(), time.Second)
 }
 
 // ask is one window to count.
@@ -157,7 +158,7 @@ func (r *runner) measure(ctx context.Context) {
 	}
 	for _, s := range r.e.SLOs {
 		if s.Probe == nil {
-			r.measures.Go(func() { pace(ctx, s.pace(), func() { r.takeCounts(ctx, s) }) })
+			r.measures.Go(func() { pace(ctx, s.Pace(), func() { r.takeCounts(ctx, s) }) })
 		}
 	}
 }

@@ -2,12 +2,14 @@ package faults_test
 
 import (
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/faults"
 	"github.com/gameday-sh/gameday/faults/conformance"
+	"github.com/gameday-sh/gameday/faults/local"
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
 )
@@ -60,6 +62,14 @@ var worlds = []struct {
 	{"toxiproxy_down in a server of its own", external("toxiproxy_down", func(c toxiproxy.Toxic) experiments.Fault {
 		return &toxiproxy.Down{Targets: c.Targets}
 	})},
+	{"process_kill", processes("process_kill", func(name string) experiments.Fault {
+		return &local.ProcessKill{Name: name, Count: 1, All: true, Signal: "KILL", Wait: time.Minute}
+	}, syscall.SIGKILL)},
+	{"process_pause", processes("process_pause", func(name string) experiments.Fault {
+		return &local.ProcessPause{Name: name, Count: 1, All: true}
+	}, syscall.SIGSTOP)},
+	{"exec", commands(true)},
+	{"exec without a revert", commands(false)},
 }
 
 func TestEveryFaultKeepsItsPromises(t *testing.T) {

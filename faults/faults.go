@@ -8,6 +8,7 @@ package faults
 
 import (
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/faults/local"
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 )
 
@@ -22,5 +23,8 @@ func Kinds() []experiments.Kind[experiments.Fault] {
 		{Name: "toxiproxy_slicer", Summary: "Data comes in small pieces", New: func() experiments.Fault { return new(toxiproxy.Slicer) }},
 		{Name: "toxiproxy_limit_data", Summary: "Connections close after some data", New: func() experiments.Fault { return new(toxiproxy.LimitData) }},
 		{Name: "toxiproxy_down", Summary: "Connections are refused", New: func() experiments.Fault { return new(toxiproxy.Down) }},
+		{Name: "process_kill", Summary: "Processes of this machine end", New: func() experiments.Fault { return new(local.ProcessKill) }},
+		{Name: "process_pause", Summary: "Processes of this machine hang", New: func() experiments.Fault { return new(local.ProcessPause) }},
+		{Name: "exec", Summary: "Commands of your own do the harm and undo it", New: func() experiments.Fault { return new(local.Exec) }},
 	}
 }

@@ -1,12 +1,86 @@
 package reports
 
 import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
 	"io"
+	"math"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
 
+//go:embed html.tmpl
+var pageText string
+
+//go:embed style.css
+var style string
+
+// maxPage is what a page may weigh; beyond it, it is rendered with less detail.
+const maxPage = 190 << 10
+
+// page is what the template sees.
+type page struct {
+	*outline
+	Style     template.CSS
+	Policy    string
+	Timeline  gantt
+	Charts    []chart
+	ChartsOut int
+	Bars      []budgetBar
+	Unfilled  string
+}
+
+// budgetBar is the share of a budget, as a picture.
+type budgetBar struct {
+	budgetRow
+	Width string // of the bar; empty where the share is unknown
+	Over  bool   // more was spent than there was
+}
+
+// writeHTML writes one page that stands alone: no script, nothing loaded from
+// anywhere, and a Content-Security-Policy that forbids both.
 func writeHTML(w io.Writer, r *experiments.Result) error {
-	_, err := io.WriteString(w, r.Scenario)
-	return err
+	form, err := template.New("page").Parse(pageText)
+	if err != nil {
+		return fmt.Errorf("reading the template of the HTML report: %w", err)
+	}
+	var text bytes.Buffer
+	for d := (detail{text: 300, rows: 80, columns: 2800}); ; d = (detail{d.text * 2 / 3, d.rows * 2 / 3, d.columns * 2 / 3}) {
+		text.Reset()
+		if err := form.Execute(&text, newPage(r, d)); err != nil {
+			return fmt.Errorf("rendering the HTML report of run %s: %w", r.Run, err)
+		}
+		if text.Len() <= maxPage || d.rows <= 8 {
+			break
+		}
+	}
+	if _, err := w.Write(text.Bytes()); err != nil {
+		return fmt.Errorf("writing the HTML report of run %s: %w", r.Run, err)
+	}
+	return nil
+}
+
+func newPage(r *experiments.Result, d detail) page {
+	o := outliner{r, d}
+	digest := sha256.Sum256([]byte(style))
+	g := o.stage()
+	p := page{
+		outline: newOutline(r, d), Timeline: o.gantt(g), Unfilled: unfilled,
+		Style: template.CSS(style),
+		// The hash allows this one style sheet and no other, whatever a text may inject.
+		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",
+	}
+	p.Charts, p.ChartsOut = o.charts(g)
+	for _, row := range p.Budgets {
+		bar := budgetBar{budgetRow: row, Over: row.Spent > 1}
+		if !math.IsNaN(row.Spent) {
+			bar.Width = percentOf(min(max(row.Spent, 0.004), 1))
+		}
+		p.Bars = append(p.Bars, bar)
+	}
+	return p
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -222,4 +223,20 @@ func wantState(t *testing.T, f experiments.Fault, h experiments.Hit, want experi
 	if seen.State != want || !strings.Contains(seen.Seen, part) {
 		t.Errorf("check says %s (%s), want %s with %q", seen.State, seen.Seen, want, part)
 	}
+}
+
+// respec changes the record of a hit.
+func respec[S any](t *testing.T, h experiments.Hit, change func(*S)) experiments.Hit {
+	t.Helper()
+	var spec S
+	if err := json.Unmarshal(h.Spec, &spec); err != nil {
+		t.Fatal(err)
+	}
+	change(&spec)
+	text, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Spec = text
+	return h
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package local
 
 import (
@@ -274,22 +276,6 @@ func TestProcessKillTakesAZombieForGone(t *testing.T) {
 	wantState(t, f, hit, experiments.Whole, "zombie")
 	_, err = f.Plan(t.Context(), drawn(1))
 	wantError(t, err, "none matched")
-}
-
-// respec changes the record of a hit.
-func respec[S any](t *testing.T, h experiments.Hit, change func(*S)) experiments.Hit {
-	t.Helper()
-	var spec S
-	if err := json.Unmarshal(h.Spec, &spec); err != nil {
-		t.Fatal(err)
-	}
-	change(&spec)
-	text, err := json.Marshal(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Spec = text
-	return h
 }
 
 func TestProcessKillSignalsOnlyTheProcessThatWasPlanned(t *testing.T) {
