@@ -36,8 +36,7 @@ func (r *runner) hypothesis(h *Hypothesis) *HypothesisResult {
 	return result
 }
 
-// showJudgements lets the watchers see how the hypotheses stand. It is the costlier
-// the longer the run is, so it rests for twenty times what it took.
+// showJudgements lets the watchers see how the hypotheses stand.
 func (r *runner) showJudgements(now time.Time) {
 	if now.Before(r.nextShow) {
 		return
@@ -57,7 +56,18 @@ func (r *runner) showJudgements(now time.Time) {
 		}
 		r.emit(Event{At: now, Type: EventJudgement, Name: h.Name, Judgement: &j})
 	}
-	r.nextShow = now.Add(max(showPace, 20*time.Since(began)))
+	r.nextShow = laterOf(now.Add(showPace), thrifty(began))
+}
+
+// thrifty says when to look again after a look that began then: a look takes the
+// longer the longer the run is, and may take a twentieth of the time.
+func thrifty(began time.Time) time.Time {
+	now := time.Now()
+	took := now.Sub(began)
+	if took < time.Millisecond {
+		return now
+	}
+	return now.Add(20 * took)
 }
 
 func (r *runner) phaseNow() Phase {
@@ -88,7 +98,7 @@ func (r *runner) baseline(ctx context.Context) bool {
 		if time.Now().Before(next) {
 			return false
 		}
-		defer func(looked time.Time) { next = time.Now().Add(20 * time.Since(looked)) }(time.Now())
+		defer func(looked time.Time) { next = thrifty(looked) }(time.Now())
 		spent := time.Since(began)
 		if spent < r.e.Baseline {
 			return false
@@ -144,6 +154,7 @@ func (r *runner) judgeDuring(ctx context.Context) {
 		end = time.Now()
 	}
 	r.countToTheEnd(ctx, end)
+	end = r.sampleAfterInstant(end)
 	for _, h := range r.e.Hypotheses {
 		j := r.judge(h, PhaseDisrupt, r.history.Injected, end, SinceInjection)
 		r.hypothesis(h).During = &j
@@ -177,9 +188,35 @@ func (r *runner) countToTheEnd(ctx context.Context, end time.Time) {
 	r.loop(context.Background(), ended, nil)
 }
 
+// sampleAfterInstant waits until every probe was read once since the injection: a
+// fault that is over at once leaves no time for it. It gives the end of the time
+// to judge.
+func (r *runner) sampleAfterInstant(end time.Time) time.Time {
+	slowest := time.Duration(0)
+	unread := func() bool {
+		for _, p := range r.e.Probes {
+			if track := r.history.Probe(p); track.From(r.history.Injected.Add(1)) == track.Len() {
+				return true
+			}
+		}
+		return false
+	}
+	if !unread() || r.stop != nil && r.stop.Guard == "" {
+		return end
+	}
+	for _, p := range r.e.Probes {
+		slowest = max(slowest, p.Timeout)
+	}
+	r.nudge()
+	limit := time.Now().Add(slowest + lookPace)
+	r.loop(context.Background(), nil, func() bool { return !unread() || time.Now().After(limit) })
+	return time.Now()
+}
+
 // recovery waits until every hypothesis holds again, each within its limit.
 func (r *runner) recovery(ctx context.Context) {
 	restored := r.history.Restored
+	r.nudge()
 	watching, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.cancelWork = cancel
@@ -192,7 +229,7 @@ func (r *runner) recovery(ctx context.Context) {
 		if now.Before(next) {
 			return false
 		}
-		defer func() { next = time.Now().Add(20 * time.Since(now)) }()
+		defer func() { next = thrifty(now) }()
 		open := 0
 		for _, h := range r.e.Hypotheses {
 			if !r.recovered(h, restored, now) {

@@ -192,6 +192,9 @@ func (h *Hypothesis) compare(j *Judgement, values []float64) {
 		held = j.Bad == 0
 		j.Observed = Float(1 - j.Bad/j.Total)
 		j.Text = fmt.Sprintf("all %s good", count)
+		if len(values) == 1 {
+			j.Text = "the one measurement was good"
+		}
 		if !held {
 			j.Text = fmt.Sprintf("%s of %s failed", wholeNumber(j.Bad), count)
 		}

@@ -66,6 +66,7 @@ type runner struct {
 
 	inbox    chan func()
 	measures sync.WaitGroup
+	nudges   []chan struct{} // one for each thing measured
 	marks    marks
 
 	emitting sync.Mutex

@@ -139,11 +139,12 @@ const maxInFlight = 32
 // requests would have failed.
 func (r *runner) measure(ctx context.Context) {
 	for _, p := range r.e.Probes {
+		nudge := r.newNudge()
 		r.measures.Go(func() {
 			inFlight := make(chan struct{}, min(int(p.Timeout/max(p.Every, time.Millisecond))+1, maxInFlight))
 			var answers sync.WaitGroup
 			defer answers.Wait()
-			pace(ctx, p.Every, func() {
+			pace(ctx, p.Every, nudge, func() {
 				select {
 				case inFlight <- struct{}{}:
 				default:
@@ -158,14 +159,31 @@ func (r *runner) measure(ctx context.Context) {
 	}
 	for _, s := range r.e.SLOs {
 		if s.Probe == nil {
-			r.measures.Go(func() { pace(ctx, s.Pace(), func() { r.takeCounts(ctx, s) }) })
+			nudge := r.newNudge()
+			r.measures.Go(func() { pace(ctx, s.Pace(), nudge, func() { r.takeCounts(ctx, s) }) })
 		}
 	}
 }
 
-// pace calls do at once and then at each tick, until ctx ends. Ticks that come
-// while do is busy are dropped.
-func pace(ctx context.Context, every time.Duration, do func()) {
+func (r *runner) newNudge() <-chan struct{} {
+	nudge := make(chan struct{}, 1)
+	r.nudges = append(r.nudges, nudge)
+	return nudge
+}
+
+// nudge has everything measured now, beside the usual pace: something changed.
+func (r *runner) nudge() {
+	for _, nudge := range r.nudges {
+		select {
+		case nudge <- struct{}{}:
+		default: // one is waiting to be heard
+		}
+	}
+}
+
+// pace calls do at once, at each tick and at each nudge, until ctx ends. Ticks that
+// come while do is busy are dropped.
+func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do func()) {
 	ticker := time.NewTicker(max(every, time.Millisecond))
 	defer ticker.Stop()
 	for {
@@ -175,6 +193,7 @@ func pace(ctx context.Context, every time.Duration, do func()) {
 		do()
 		select {
 		case <-ticker.C:
+		case <-nudge:
 		case <-ctx.Done():
 			return
 		}

@@ -56,11 +56,17 @@ func on(method, suffix string, answer http.HandlerFunc) func(http.ResponseWriter
 	}
 }
 
-func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// hangs until the client goes; a server notices that only once the body is read.
+func hangs(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
 
 func html(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>Welcome</html>") }
 
-func fails(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops", http.StatusInternalServerError) }
+func fails(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "oops", http.StatusInternalServerError)
+}
 
 func html404(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
 

@@ -141,7 +141,7 @@ func TestAProxyThatGetsStuckInAServerGivesItsAddressToAStandIn(t *testing.T) {
 
 func TestReplacingNeverHangsUnderLoad(t *testing.T) {
 	for name, url := range map[string]func() string{
-		"in the built-in server":  func() string { return "" },
+		"in the built-in server": func() string { return "" },
 		"in a server of its own": func() string { url, _ := toxiproxytest.Server(t); return url },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,468 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// A chart's lines are drawn in a box of these units, stretched to the width of the
+// page; its texts are placed by percent of the width and keep their size.
+const (
+	chartWide = 7000
+	chartHigh = 1500
+)
+
+// chart is one series over the time of the run, ready for the template.
+type chart struct {
+	ID                  int
+	Title, Note, Desc   string
+	Wide, High          int
+	Line, Envelope, Rug string // path data
+	Windows, Gaps       []band
+	Marks               []band // hits that are over at once
+	Phases              []band
+	Stop                string
+	TicksX, TicksY      []tick
+	Limits              []tick
+}
+
+// band is a stretch of time, in percent of the width.
+type band struct{ X, W, Middle, Label, Class string }
+
+// tick is a place on an axis. Y is in pixels from the top of the plot.
+type tick struct {
+	At    string
+	Y     float64
+	Label string
+	Edge  string // "start" or "end" for a label at the edge, else ""
+}
+
+// point is one measurement, or all of a column of pixels.
+type point struct {
+	at             float64 // seconds
+	min, max, mean float64
+	cut            bool // nothing could be read just before: no line leads here
+}
+
+// scale maps time and values to the box.
+type scale struct{ from, to, low, high float64 }
+
+func (s scale) x(at float64) int {
+	return int(math.Round(min(max((at-s.from)/(s.to-s.from), 0), 1) * chartWide))
+}
+
+func (s scale) y(v float64) int {
+	return int(math.Round((1 - min(max((v-s.low)/(s.high-s.low), 0), 1)) * chartHigh))
+}
+
+func (s scale) percent(at float64) string {
+	return percentOf(min(max((at-s.from)/(s.to-s.from), 0), 1))
+}
+
+func percentOf(share float64) string { return trimmed(share*100, 2) + "%" }
+
+// reading gives what a chart shows of measurement i.
+type reading struct {
+	value func(i int) float64 // NaN where nothing could be read
+	unit  string
+	what  string
+	// kinds are the limits that can be drawn on it.
+	kinds []experiments.LimitKind
+}
+
+func readingOf(s *experiments.Series, hypotheses []experiments.HypothesisResult) reading {
+	if s.Kind == "slo" {
+		return reading{unit: "ratio", what: "Share of good events", kinds: []experiments.LimitKind{experiments.GoodRatio}, value: func(i int) float64 {
+			if i >= len(s.Total) || i >= len(s.Bad) || !(s.Total[i] > 0) {
+				return math.NaN()
+			}
+			return 1 - s.Bad[i]/s.Total[i]
+		}}
+	}
+	values := []experiments.LimitKind{experiments.ValueAtMost, experiments.ValueAtLeast}
+	asked := slices.ContainsFunc(hypotheses, func(h experiments.HypothesisResult) bool {
+		return h.Series == s.Name && slices.Contains(values, h.Kind)
+	})
+	if len(s.Value) == len(s.At) && (asked || len(s.Latency) != len(s.At)) {
+		return reading{unit: s.Unit, what: "Value", kinds: values, value: func(i int) float64 { return s.Value[i] }}
+	}
+	return reading{unit: "s", what: "Latency", kinds: []experiments.LimitKind{experiments.QuantileAtMost}, value: func(i int) float64 {
+		if i >= len(s.Latency) {
+			return math.NaN()
+		}
+		return s.Latency[i]
+	}}
+}
+
+// newChart draws a series. The stage is what all charts of a run share.
+func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) chart {
+	shown := readingOf(s, o.r.Hypotheses)
+	sc := scale{from: 0, to: g.seconds}
+	step := pace(s.At)
+	points := reduce(s, shown.value, step, sc, columns)
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, p := range points {
+		low, high = min(low, p.min), max(high, p.max)
+	}
+	limits, beyond := o.limits(s, shown, low, high)
+	sc.low, sc.high = bounds(low, high, shown.unit, limits)
+
+	c := chart{
+		ID: id, Wide: chartWide, High: chartHigh, Title: shown.what + " of " + o.clean(s.Name),
+		Windows: g.windows, Marks: g.marks, Phases: g.phases, Stop: g.stop, TicksX: g.ticks,
+	}
+	if s.Window > 0 {
+		c.Title += " over " + sayDuration(s.Window)
+	}
+	c.Line, c.Envelope = paths(points, sc)
+	failed := 0
+	if s.Kind != "slo" {
+		c.Rug, failed = rug(s, sc, columns)
+	}
+	for _, gap := range s.Gaps {
+		from := float64(gap.From)
+		to := max(float64(gap.To), from) + step
+		if math.IsNaN(to) || len(c.Gaps) >= columns/4 {
+			continue
+		}
+		b := sc.band(from, to)
+		b.Label = o.clean(string(gap.Condition)) + " from " + clock(from) + " to " + clock(to)
+		if gap.Why != "" {
+			b.Label += ": " + clean(gap.Why, min(o.d.text, 120))
+		}
+		c.Gaps = append(c.Gaps, b)
+	}
+	c.Gaps = joined(c.Gaps)
+	for _, v := range ticks(sc.low, sc.high, 4) {
+		c.TicksY = append(c.TicksY, tick{Y: pixel(sc, v), Label: clean(sayValue(v, shown.unit), 16)})
+	}
+	for _, l := range limits {
+		c.Limits = append(c.Limits, tick{Y: pixel(sc, l.at), Label: l.label})
+	}
+	unread := unreadable(len(s.At), shown.value)
+	c.Note = plural(len(s.At), "measurement")
+	if s.Kind != "slo" {
+		c.Note += ", " + sayCount(float64(failed)) + " failed"
+	}
+	if unread > 0 {
+		c.Note += ", " + sayCount(float64(unread)) + " not readable (hatched)"
+	}
+	if c.Envelope != "" {
+		c.Note += "; the line is the mean, the area from least to most"
+	}
+	for _, text := range beyond {
+		c.Note += "; " + text
+	}
+	c.Desc = c.Note + "."
+	if low <= high {
+		c.Desc = fmt.Sprintf("From %s to %s in %s. %s.", clean(sayValue(low, shown.unit), 40), clean(sayValue(high, shown.unit), 40), clock(g.seconds), c.Note)
+	}
+	return c
+}
+
+func pixel(sc scale, v float64) float64 { return float64(sc.y(v)) / 10 }
+
+func unreadable(n int, value func(int) float64) int {
+	count := 0
+	for i := range n {
+		if math.IsNaN(value(i)) {
+			count++
+		}
+	}
+	return count
+}
+
+type limit struct {
+	at    float64
+	label string
+}
+
+// limits finds the lines to draw. One far outside the data would press the data
+// flat, so it is put into words instead.
+func (o outliner) limits(s *experiments.Series, shown reading, low, high float64) (drawn []limit, beyond []string) {
+	add := func(at float64, name string) {
+		label := name + " " + clean(sayValue(at, shown.unit), 24)
+		switch {
+		case math.IsNaN(at), slices.ContainsFunc(drawn, func(l limit) bool { return l.at == at }):
+		case shown.unit != "ratio" && low <= high && at > 5*high && high > 0:
+			beyond = append(beyond, label+" is above the chart")
+		default:
+			drawn = append(drawn, limit{at, label})
+		}
+	}
+	for i := range o.r.Hypotheses {
+		if h := &o.r.Hypotheses[i]; h.Series == s.Name && slices.Contains(shown.kinds, h.Kind) && h.Limit.Known() {
+			add(float64(h.Limit), "limit")
+		}
+	}
+	if s.Kind == "slo" {
+		for i := range o.r.SLOs {
+			if "slo."+o.r.SLOs[i].Name == s.Name {
+				add(float64(o.r.SLOs[i].Objective), "objective")
+			}
+		}
+	}
+	return drawn, beyond
+}
+
+// bounds picks the range of values. Latencies start at zero; ratios end at 100%.
+func bounds(low, high float64, unit string, limits []limit) (float64, float64) {
+	for _, l := range limits {
+		low, high = min(low, l.at), max(high, l.at)
+	}
+	if low > high {
+		low, high = 0, 1
+	}
+	if unit == "ratio" {
+		low = max(0, low-(1-low)*0.15)
+		if low >= 1 {
+			low = 0.99
+		}
+		return low, 1
+	}
+	if low >= 0 {
+		low = 0
+	} else {
+		low *= 1.1
+	}
+	if high = max(high, 0) * 1.1; high <= low {
+		high = low + 1
+	}
+	return low, high
+}
+
+// ticks gives up to about count round numbers from low to high: 1, 2 or 5 times a
+// power of ten apart.
+func ticks(low, high float64, count int) []float64 {
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/float64(count))))
+	for _, factor := range []float64{1, 2, 5, 10} {
+		if (high-low)/(step*factor) <= float64(count) {
+			step *= factor
+			break
+		}
+	}
+	var list []float64
+	for n := math.Ceil(low/step - 1e-9); n*step <= high+step*1e-9 && len(list) <= 2*count; n++ {
+		// Rounding through text takes 0.30000000000000004 back to 0.3.
+		v, err := strconv.ParseFloat(strconv.FormatFloat(n*step, 'g', 12, 64), 64)
+		if err == nil {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// pace is the usual time between two measurements, 0 for fewer than two.
+func pace(at experiments.Floats) float64 {
+	if len(at) < 2 {
+		return 0
+	}
+	stride := max(1, len(at)/1000)
+	var steps []float64
+	for i := 1; i < len(at); i += stride {
+		steps = append(steps, at[i]-at[i-1])
+	}
+	slices.Sort(steps)
+	return steps[len(steps)/2]
+}
+
+// reduce makes at most about columns points of a series: the measurements themselves
+// where they fit, else the least, the most and the mean of each column. Where nothing
+// could be read, or much longer than usual nothing was measured, the line is cut.
+func reduce(s *experiments.Series, value func(int) float64, step float64, sc scale, columns int) []point {
+	if len(s.At) == 0 || columns < 1 {
+		return nil
+	}
+	single := len(s.At) <= 2*columns
+	points := make([]point, 0, min(len(s.At), columns+1))
+	gap, cut, last := 0, true, math.Inf(-1)
+	column, count, sum := -1, 0, 0.0
+	for i, at := range s.At {
+		v := value(i)
+		if math.IsNaN(at) || math.IsNaN(v) || math.IsInf(v, 0) {
+			cut = true
+			continue
+		}
+		if at-last > 4*step && step > 0 {
+			cut = true
+		}
+		for gap < len(s.Gaps) && float64(s.Gaps[gap].From) < at {
+			// Written so that an unknown end counts as a gap.
+			if !(float64(s.Gaps[gap].To) <= last) {
+				cut = true
+			}
+			gap++
+		}
+		last = at
+		at = min(max(at, sc.from), sc.to)
+		here := int((at - sc.from) / (sc.to - sc.from) * float64(columns))
+		if single || here != column || cut {
+			column, count, sum = here, 0, 0
+			points = append(points, point{at: at, min: v, max: v, cut: cut})
+			if !single {
+				points[len(points)-1].at = sc.from + (float64(here)+0.5)/float64(columns)*(sc.to-sc.from)
+			}
+			cut = false
+		}
+		count++
+		sum += v
+		p := &points[len(points)-1]
+		p.min, p.max, p.mean = min(p.min, v), max(p.max, v), sum/float64(count)
+		if len(points) > 4*columns && !single {
+			break // as many breaks as that are no picture any more
+		}
+	}
+	return points
+}
+
+// paths draws the line of the means, and the area between least and most where a
+// point stands for several measurements.
+func paths(points []point, sc scale) (line, envelope string) {
+	var lines, areas strings.Builder
+	for start := 0; start < len(points); {
+		end := start + 1
+		for end < len(points) && !points[end].cut {
+			end++
+		}
+		segment := points[start:end]
+		var pen, area pen
+		wide := false
+		for _, p := range segment {
+			pen.to(&lines, sc.x(p.at), sc.y(p.mean))
+			wide = wide || p.max > p.min
+		}
+		if len(segment) == 1 {
+			lines.WriteString("h0") // a dot, with round ends
+		}
+		if wide {
+			for _, p := range segment {
+				area.to(&areas, sc.x(p.at), sc.y(p.max))
+			}
+			for _, p := range slices.Backward(segment) {
+				area.to(&areas, sc.x(p.at), sc.y(p.min))
+			}
+			areas.WriteByte('z')
+		}
+		start = end
+	}
+	return lines.String(), areas.String()
+}
+
+// pen writes path data: an absolute move, then relative lines, which are shorter.
+// All numbers are whole, so that no error adds up.
+type pen struct {
+	x, y int
+	down bool
+}
+
+func (p *pen) to(b *strings.Builder, x, y int) {
+	if !p.down {
+		fmt.Fprintf(b, "M%d %d", x, y)
+	} else {
+		b.WriteByte('l')
+		b.WriteString(strconv.Itoa(x - p.x))
+		if y-p.y >= 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.Itoa(y - p.y))
+	}
+	*p = pen{x, y, true}
+}
+
+// rug marks the columns with failures, and counts the failures.
+func rug(s *experiments.Series, sc scale, columns int) (string, int) {
+	var b strings.Builder
+	failed, column := 0, -1
+	for i := range min(len(s.At), len(s.Bad)) {
+		if !(s.Bad[i] > 0) {
+			continue
+		}
+		failed++
+		if here := sc.x(s.At[i]) * columns / chartWide; here != column {
+			column = here
+			fmt.Fprintf(&b, "M%d 0v10", sc.x(s.At[i]))
+		}
+	}
+	return b.String(), failed
+}
+
+func (s scale) band(from, to float64) band {
+	from, to = min(max(from, s.from), s.to), min(max(to, s.from), s.to)
+	share := max((to-from)/(s.to-s.from), 0.002)
+	return band{X: s.percent(from), W: percentOf(share), Middle: s.percent((from + to) / 2)}
+}
+
+// joined drops bands that start where one before started: they are no wider than a
+// pixel apart.
+func joined(bands []band) []band {
+	return slices.CompactFunc(bands, func(a, b band) bool { return a.X == b.X })
+}
+
+// timeTicks are round times since the start.
+func timeTicks(sc scale) []tick {
+	step := 0.0
+	for _, step = range []float64{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 6 * 3600, 12 * 3600, 86400} {
+		if (sc.to-sc.from)/step <= 7 {
+			break
+		}
+	}
+	for (sc.to-sc.from)/step > 7 {
+		step *= 2
+	}
+	var list []tick
+	for at := 0.0; at <= sc.to; at += step {
+		t := tick{At: sc.percent(at), Label: clock(at)}
+		if at == 0 {
+			t.Edge = "start"
+		} else if at > sc.to*0.97 {
+			t.Edge = "end"
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// clock writes seconds as m:ss, or h:mm:ss from an hour on.
+func clock(seconds float64) string {
+	total := int(min(max(math.Round(seconds), 0), 1e9))
+	if total >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", total/3600, total/60%60, total%60)
+	}
+	return fmt.Sprintf("%d:%02d", total/60, total%60)
+}
+
+// charts draws every series that has a measurement, as many as fit.
+func (o outliner) charts(g stage) (list []chart, leftOut int) {
+	var drawn []*experiments.Series
+	for _, s := range o.r.Series {
+		if s != nil && len(s.At) > 0 {
+			drawn = append(drawn, s)
+		}
+	}
+	// What a hypothesis is about comes first.
+	slices.SortStableFunc(drawn, func(a, b *experiments.Series) int { return cmp.Compare(o.interest(a), o.interest(b)) })
+	most := max(o.d.columns/150, 1)
+	if len(drawn) > most {
+		leftOut = len(drawn) - most
+		drawn = drawn[:most]
+	}
+	for i, s := range drawn {
+		list = append(list, o.newChart(i+1, s, g, min(700, o.d.columns/len(drawn))))
+	}
+	return list, leftOut
+}
+
+func (o outliner) interest(s *experiments.Series) int {
+	for i := range o.r.Hypotheses {
+		if o.r.Hypotheses[i].Series == s.Name {
+			return i
+		}
+	}
+	return len(o.r.Hypotheses)
+}

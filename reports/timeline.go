@@ -1,0 +1,184 @@
+package reports
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// stage is what every picture of a run shows: its length, its phases, when each
+// fault was on, and when it was stopped.
+type stage struct {
+	seconds float64
+	phases  []band
+	windows []band // faults that last
+	marks   []band // faults that are over at once
+	ticks   []tick
+	stop    string
+	mended  string
+}
+
+// lane is a fault's line in the timeline picture.
+type lane struct {
+	Letter, Name string
+	Y            int // of the top of the lane, in pixels
+	Bars, Marks  []band
+}
+
+// gantt is the timeline picture: phases on top, a lane a fault.
+type gantt struct {
+	Phases []band
+	Lanes  []lane
+	Ticks  []tick
+	Stop   string
+	// Stopped says what the stop marker means; Mended is where the last revert was
+	// proven.
+	Stopped string
+	Mended  string
+	Height  int // of the lanes, in pixels
+	Total   int
+	Desc    string
+	LeftOut int
+}
+
+// The timeline picture in pixels, as style.css sets its text.
+const (
+	ganttTop  = 34
+	laneHigh  = 36
+	mostLanes = 16
+)
+
+func (o outliner) stage() stage {
+	r := o.r
+	seconds := o.ended().Sub(r.Began).Seconds()
+	for _, s := range r.Series {
+		if s != nil && len(s.At) > 0 && s.At[len(s.At)-1] > seconds {
+			seconds = s.At[len(s.At)-1]
+		}
+	}
+	if !(seconds > 0) {
+		seconds = 1
+	}
+	sc := scale{to: seconds}
+	g := stage{seconds: seconds, ticks: timeTicks(sc)}
+	for _, span := range r.Phases[:min(len(r.Phases), 20)] {
+		to := span.To
+		if to.IsZero() {
+			to = o.ended()
+		}
+		b := sc.band(o.since(span.From), o.since(to))
+		b.Label, b.Class = o.clean(string(span.Phase)), phaseClass(span.Phase)
+		share := max(to.Sub(span.From).Seconds(), 0) / seconds
+		if float64(len(b.Label))*7.5 > share*700 {
+			b.Label = ""
+		} else if float64(len(b.Label))*7.5 > share*300 {
+			b.Class += " wide" // no room for its name on a phone
+		}
+		g.phases = append(g.phases, b)
+	}
+	for i := range r.Faults[:min(len(r.Faults), mostLanes)] {
+		bars, marks := o.spans(&r.Faults[i], sc)
+		for j := range bars {
+			bars[j].Label = letter(i)
+		}
+		g.windows = append(g.windows, bars...)
+		for j := range marks {
+			marks[j].Label = letter(i)
+		}
+		g.marks = append(g.marks, marks...)
+	}
+	if r.Stop != nil {
+		g.stop = sc.percent(o.since(r.Stop.Breach))
+		if !r.Stop.Restored.IsZero() {
+			g.mended = sc.percent(o.since(r.Stop.Restored))
+		}
+	}
+	return g
+}
+
+func (o outliner) since(at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.Sub(o.r.Began).Seconds()
+}
+
+func phaseClass(p experiments.Phase) string {
+	switch p {
+	case experiments.PhaseBaseline, experiments.PhaseDisrupt, experiments.PhaseRevert, experiments.PhaseRecover:
+		return "phase " + string(p)
+	}
+	return "phase"
+}
+
+// spans gives when the hits of a fault were in the world: bars for those that last,
+// marks for those over at once. What lies closer than can be seen is joined.
+func (o outliner) spans(f *experiments.FaultResult, sc scale) (bars, marks []band) {
+	from, to := 0.0, -1.0
+	lastMark := -1.0
+	close := (sc.to - sc.from) * 0.003
+	flush := func() {
+		if to >= from {
+			bars = append(bars, sc.band(from, to))
+		}
+	}
+	for i := range o.r.Hits {
+		h := &o.r.Hits[i]
+		if h.Fault != f.Name || h.Injected.IsZero() {
+			continue
+		}
+		start := o.since(h.Injected)
+		if h.Lasts == 0 {
+			if lastMark < 0 || start-lastMark > close {
+				marks = append(marks, sc.band(start, start))
+				lastMark = start
+			}
+			continue
+		}
+		// A hit that was never proven mended may be there to the end.
+		end := sc.to
+		if !h.Verified.IsZero() {
+			end = o.since(h.Verified)
+		}
+		if to >= from && start <= to+close && start >= from {
+			to = max(to, end)
+			continue
+		}
+		flush()
+		from, to = start, end
+	}
+	flush()
+	return bars, marks
+}
+
+func (o outliner) gantt(g stage) gantt {
+	picture := gantt{Phases: g.phases, Ticks: g.ticks, Stop: g.stop, Mended: g.mended}
+	var said []string
+	for _, span := range o.r.Phases {
+		said = append(said, string(span.Phase)+" from "+clock(o.since(span.From)))
+	}
+	sc := scale{to: g.seconds}
+	for i := range o.r.Faults[:min(len(o.r.Faults), mostLanes)] {
+		f := &o.r.Faults[i]
+		bars, marks := o.spans(f, sc)
+		name := clean(f.Name, 60)
+		if len(bars)+len(marks) == 0 {
+			name += " (no hit took effect)"
+		}
+		picture.Lanes = append(picture.Lanes, lane{Letter: letter(i), Name: name, Y: ganttTop + i*laneHigh, Bars: bars, Marks: marks})
+		said = append(said, "fault "+letter(i)+" "+name)
+	}
+	picture.LeftOut = len(o.r.Faults) - len(picture.Lanes)
+	picture.Height = ganttTop + len(picture.Lanes)*laneHigh
+	picture.Total = picture.Height + 26
+	if o.r.Stop != nil {
+		picture.Stopped = "stopped at " + clock(o.since(o.r.Stop.Breach))
+		if took := o.r.Stop.Took(); took > 0 {
+			picture.Stopped += ", everything mended " + sayDuration(took) + " later"
+		}
+		said = append(said, picture.Stopped)
+	}
+	picture.Desc = clean(strings.Join(said, "; "), o.d.text) + "."
+	return picture
+}

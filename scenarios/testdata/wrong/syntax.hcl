@@ -1,0 +1,3 @@
+probe "http" "door" {
+  url = "http://127.0.0.1/
+}

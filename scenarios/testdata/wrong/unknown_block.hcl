@@ -1,0 +1,5 @@
+senario "s" {}
+
+fault "pod_kill" "f" {}
+
+outer "x" {}
