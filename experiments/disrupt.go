@@ -88,18 +88,12 @@ func (r *runner) round(ctx context.Context, plan *FaultPlan, round int) ([]Hit, 
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{}
-	for _, hit := range r.hits.results() {
-		known[hit.Holds] = true
-	}
 	var planned []Event
 	for _, hit := range hits {
-		if !known[hit.Holds] {
-			claimed := make(chan error, 1)
-			r.inbox <- func() { claimed <- r.claim(hit) }
-			if err := <-claimed; err != nil {
-				return nil, err
-			}
+		claimed := make(chan error, 1)
+		r.inbox <- func() { claimed <- r.claim(hit) }
+		if err := <-claimed; err != nil {
+			return nil, err
 		}
 		planned = append(planned, r.hits.plan(hit))
 	}

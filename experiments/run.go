@@ -76,6 +76,7 @@ type runner struct {
 	timeline      []Moment
 
 	hits     *hitBook
+	held     map[string]bool // targets that are claimed
 	releases []func()
 	armed    bool
 
@@ -101,6 +102,7 @@ func newRunner(e *Experiment, o Options) *runner {
 		inbox:   make(chan func(), 256),
 		hits:    newHitBook(o.Redact),
 		judged:  map[*Hypothesis]*HypothesisResult{},
+		held:    map[string]bool{},
 		settled: map[*Hypothesis]bool{},
 		guards:  map[*GuardPlan]*GuardResult{},
 		shown:   map[*GuardPlan]time.Time{},
@@ -338,13 +340,14 @@ func (r *runner) arm(ctx context.Context) error {
 }
 
 func (r *runner) claim(hit Hit) error {
-	if r.o.Hold == nil || hit.Holds == "" {
-		return nil
+	if r.o.Hold == nil || hit.Holds == "" || r.held[hit.Holds] {
+		return nil // several faults may share a target within a run
 	}
 	release, err := r.o.Hold(hit.Holds)
 	if err != nil {
 		return fmt.Errorf("fault %q cannot hit %s: %w", hit.Fault, hit.Target, err)
 	}
+	r.held[hit.Holds] = true
 	r.releases = append(r.releases, release)
 	return nil
 }

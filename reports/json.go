@@ -29,12 +29,15 @@ var verdicts = []experiments.Verdict{
 func writeJSON(w io.Writer, r *experiments.Result) error {
 	head := *r
 	head.Series = []*experiments.Series{}
+	// A list without entries is [], so that whoever reads it need not ask for null.
+	head.Phases, head.Hypotheses = listed(r.Phases), listed(r.Hypotheses)
+	head.Faults, head.Hits = listed(r.Faults), listed(r.Hits)
+	head.Guards, head.Timeline = listed(r.Guards), listed(r.Timeline)
 	text, err := marshal(head, "  ")
 	if err != nil {
 		return fmt.Errorf("writing the result of run %s as JSON: %w", r.Run, err)
 	}
 	// The series are the last field, so the head ends in an empty list.
-	head.Series = nil
 	text, found := bytes.CutSuffix(text, []byte("[]\n}\n"))
 	if !found {
 		return fmt.Errorf("writing the result of run %s as JSON: the series are not its last field", r.Run)
@@ -62,6 +65,13 @@ func writeJSON(w io.Writer, r *experiments.Result) error {
 		return fmt.Errorf("writing the result of run %s: %w", r.Run, err)
 	}
 	return nil
+}
+
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func marshal(v any, indent string) ([]byte, error) {

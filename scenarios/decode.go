@@ -137,6 +137,9 @@ func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Valu
 		err = a.checkEnum(field)
 	}
 	var wrong *valueError
+	if kind, isConnection := p.c.connectionKind(a.typ); isConnection && errors.As(err, &wrong) {
+		err = wrongValue(wrong.summary, "A reference to a %s is needed: %s, or %s.name for one with a name.", kind, kind, kind)
+	}
 	switch {
 	case err == nil:
 		out.given[a.name] = at
@@ -177,7 +180,7 @@ func (p *pass) absent(block *hclsyntax.Block, a attribute, field reflect.Value, 
 			p.errorf(at, "Missing attribute", "The attribute %q of %s is null, and it has no default. It is %s%s: %s", a.name, what, typeName(a.typ), exampleOf(a.typ), a.doc)
 			return
 		}
-		p.errorf(at, "Missing attribute", "%s needs the attribute %q. It is %s%s: %s", capital(what), a.name, typeName(a.typ), exampleOf(a.typ), a.doc)
+		p.errorf(at, "Missing attribute", "The %s needs the attribute %q. It is %s%s: %s", what, a.name, typeName(a.typ), exampleOf(a.typ), a.doc)
 		return
 	}
 	if a.fallback == "" {
@@ -268,10 +271,10 @@ func (p *pass) unknownAttribute(written *hclsyntax.Attribute, what string, targe
 		}
 	}
 	if slices.Contains(append(blocks, others...), written.Name) {
-		p.errorf(written.NameRange, "Block expected", "In %s, %q is a block: write %s { ... } without the equals sign.", what, written.Name, written.Name)
+		p.errorf(written.NameRange, "Block expected", "In the %s, %q is a block: write %s { ... } without the equals sign.", what, written.Name, written.Name)
 		return
 	}
-	p.unknown(written.NameRange, "Unknown attribute", fmt.Sprintf("%s has no attribute %q.", capital(what), written.Name), written.Name, attributes, "It has no attributes.")
+	p.unknown(written.NameRange, "Unknown attribute", fmt.Sprintf("The %s has no attribute %q.", what, written.Name), written.Name, attributes, "It has no attributes.")
 }
 
 func (p *pass) unknownBlocks(block *hclsyntax.Block, what string, targets []target, others []string) {
@@ -290,9 +293,9 @@ func (p *pass) unknownBlocks(block *hclsyntax.Block, what string, targets []targ
 		switch {
 		case slices.Contains(known, nested.Type):
 		case slices.Contains(attributes, nested.Type):
-			p.errorf(nested.TypeRange, "Attribute expected", "In %s, %q is an attribute: write %s = ... with an equals sign.", what, nested.Type, nested.Type)
+			p.errorf(nested.TypeRange, "Attribute expected", "In the %s, %q is an attribute: write %s = ... with an equals sign.", what, nested.Type, nested.Type)
 		default:
-			p.unknown(nested.TypeRange, "Unknown block", fmt.Sprintf("%s has no block %q.", capital(what), nested.Type), nested.Type, known, "It has no blocks.")
+			p.unknown(nested.TypeRange, "Unknown block", fmt.Sprintf("The %s has no block %q.", what, nested.Type), nested.Type, known, "It has no blocks.")
 		}
 	}
 }

@@ -141,9 +141,12 @@ func (d *Diagnostics) writeSource(out *bytes.Buffer, at hcl.Range, width int, co
 	after := printable(strings.TrimRight(string(source[max(at.Start.Byte, min(at.End.Byte, end)):end]), "\r"))
 	// A line of a generated file may be megabytes long: keep what surrounds the caret.
 	if width <= 0 {
-		width = 120
+		width = 200
 	}
-	before, marked, after = lastRunes(before, width/2), firstRunes(marked, width/2), firstRunes(after, width/4)
+	if room := width - 8; utf8.RuneCountInString(before+marked+after) > room {
+		before, marked = lastRunes(before, room/2), firstRunes(marked, room/4)
+		after = firstRunes(after, room/4)
+	}
 	gutter := fmt.Sprintf("%5d", at.Start.Line)
 	line := strings.TrimRight(before+marked+after, " ")
 	fmt.Fprintf(out, "%s%s |%s %s\n", p.faint, gutter, p.reset, line)

@@ -102,7 +102,6 @@ func (p *pass) files(path string) []file {
 	for _, name := range paths {
 		if text, ok := p.read(name); ok {
 			list = append(list, file{name, text})
-			p.c.sources[name] = text
 			p.c.base[name] = filepath.Base(name)
 			p.c.source.Files = append(p.c.source.Files, experiments.SourceFile{Name: filepath.Base(name), Text: string(text)})
 		}
@@ -121,6 +120,7 @@ func (p *pass) read(name string) ([]byte, bool) {
 		p.errorf(hcl.Range{}, "File too large", "%s is larger than 1 MiB. Split the configuration into several files of one directory.", name)
 		return nil, false
 	}
+	p.c.sources[name] = text
 	return text, p.readable(name, text)
 }
 

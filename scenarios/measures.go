@@ -159,7 +159,7 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 			continue
 		}
 		if first != nil {
-			p.errorf(header(nested), "Duplicate block", "%s has an sli already, at %s.", capital(what), place(header(first)))
+			p.errorf(header(nested), "Duplicate block", "The %s has an sli already, at %s.", what, place(header(first)))
 			continue
 		}
 		first = nested
@@ -168,9 +168,9 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 	into.claims = first != nil || out.has("probe")
 	switch {
 	case first != nil && out.has("probe"):
-		p.errorf(header(first), "Two things to measure", "%s rests on a probe and on an sli block. Keep one of them.", capital(what))
+		p.errorf(header(first), "Two things to measure", "The %s rests on a probe and on an sli block. Keep one of them.", what)
 	case !into.claims:
-		p.errorf(header(block), "SLO that rests on nothing", "%s has nothing to count. Give it probe = probe.name, or an sli block with its queries.", capital(what))
+		p.errorf(header(block), "SLO that rests on nothing", "The %s has nothing to count. Give it probe = probe.name, or an sli block with its queries.", what)
 	}
 }
 

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -130,7 +129,7 @@ func (p *pass) checkNamed(traversal hcl.Traversal, root, name string, at hcl.Ran
 		p.c.used[address] = true
 	}
 	if root != "var" && root != "local" && len(traversal) > 2 {
-		p.errorf(traversal[2].SourceRange(), "Reference to nothing", "%s %s has no values to refer to; write %s.%s.", article(word), strconv.Quote(name), root, name)
+		p.errorf(traversal[2].SourceRange(), "Reference to nothing", "The %s %q has no values to refer to; write %s.%s.", word, name, root, name)
 		return false
 	}
 	return true

@@ -49,7 +49,7 @@ var (
 // keeps its handle. No name can collide with it.
 const selfKey = "(connection)"
 
-// fault tells what is wrong with a value: a summary and what to write instead.
+// valueError tells what is wrong with a value: a summary and what to write instead.
 type valueError struct{ summary, detail string }
 
 func (e *valueError) Error() string { return e.summary + ": " + e.detail }
@@ -346,7 +346,7 @@ func assignNumber(field reflect.Value, number *big.Float) error {
 
 // wrongType says what was given and what is wanted.
 func wrongType(val cty.Value, want reflect.Type) error {
-	got := val.Type().FriendlyName()
+	got := givenName(val.Type())
 	if val.Type().Equals(handleType) {
 		got = "reference"
 		if ref, ok := val.EncapsulatedValue().(*handle); ok {
@@ -356,6 +356,19 @@ func wrongType(val cty.Value, want reflect.Type) error {
 		got = "connection"
 	}
 	return wrongValue("Wrong type", "This is %s; %s is needed%s.", article(got), typeName(want), exampleOf(want))
+}
+
+// givenName names the type of a value for people.
+func givenName(t cty.Type) string {
+	switch {
+	case t == cty.String:
+		return "text"
+	case t.IsTupleType() || t.IsListType() || t.IsSetType():
+		return "list"
+	case t.IsObjectType() || t.IsMapType():
+		return "map"
+	}
+	return t.FriendlyName()
 }
 
 // within says in which element of a collection the error is.

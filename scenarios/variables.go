@@ -61,7 +61,6 @@ func (p *pass) givenValues() map[string]given {
 		if !ok {
 			continue
 		}
-		p.c.sources[name] = text
 		p.c.base[name] = name
 		parsed, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 		p.list = append(p.list, diags...)

@@ -89,7 +89,7 @@ var home, _ = os.Getwd()
 func TestAPathThatHoldsNothingIsSaidExactly(t *testing.T) {
 	dir := write(t, "notes.txt", "no scenario")
 	for path, want := range map[string]string{
-		".":        "Error: Empty directory\n  . holds no .hcl file. A directory is one configuration, made of its .hcl files;\n  folders within it are not read.\n",
+		".":        "Error: Empty directory\n  . holds no .hcl file. A directory is one configuration, made of its .hcl\n  files; folders within it are not read.\n",
 		"gone.hcl": "Error: No such file or directory\n  gone.hcl cannot be read: no such file or directory. Give the path of an .hcl\n  file, or of a directory that holds some.\n",
 	} {
 		t.Run(path, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -48,7 +49,10 @@ func reason(ctx context.Context, began time.Time, err error, missing string) str
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "connection reset"
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+		// net/http's HTTP/2 says so, and exports no such error, where the server hung up
+		// before the request could be sent.
+		strings.HasSuffix(err.Error(), "client conn could not be established"):
 		return "connection closed before the answer was complete"
 	case errors.As(err, &notTLS):
 		return "the server does not speak TLS"

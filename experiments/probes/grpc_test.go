@@ -78,7 +78,7 @@ func TestGRPCJudgesTheHealth(t *testing.T) {
 		{"a server without health service is bad", bare, "", patience, expect{why: "UNIMPLEMENTED: unknown service grpc.health.v1.Health"}},
 		{"a web server is bad", web.Listener.Addr().String(), "", patience, expect{why: "not a gRPC server: HTTP 404"}},
 		{"a server that hangs is bad when time is up", serve(t, hang), "", 100 * time.Millisecond, expect{why: "no answer within "}},
-		{"a connection that is reset is bad", serve(t, reset), "", patience, expect{why: "could not be established"}},
+		{"a connection that is reset is bad", serve(t, reset), "", patience, expect{why: "connection "}},
 		{"an address where nothing listens is bad", deadAddress(t), "", patience, expect{why: "connection refused"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestGRPCOverTLS(t *testing.T) {
 	}{
 		{"a client certificate is shown", &tlsconfig.Block{CAFile: authority.CAFile, CertFile: authority.CertFile, KeyFile: authority.KeyFile}, expect{good: true}},
 		{"an authority that is not trusted is bad", &tlsconfig.Block{}, expect{why: "unknown authority"}},
-		{"plaintext is bad", nil, expect{why: "could not be established"}},
+		{"plaintext is bad", nil, expect{why: "connection "}},
 		{"a file that is missing is our own failure", &tlsconfig.Block{CAFile: "missing.pem"}, expect{condition: experiments.Broken, why: "missing.pem"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -154,6 +154,7 @@ func TestReasonsArePlainWords(t *testing.T) {
 		{"a write to a connection that is gone", dial(syscall.EPIPE), "connection reset"},
 		{"an answer that ends early", io.ErrUnexpectedEOF, "connection closed before the answer was complete"},
 		{"no answer at all", &url.Error{Op: "Get", URL: "http://x/", Err: io.EOF}, "connection closed before the answer was complete"},
+		{"an HTTP/2 server that hung up first", errors.New("http2: client conn could not be established"), "connection closed before the answer was complete"},
 		{"a name that does not exist", dial(&net.DNSError{Err: "no such host", Name: "shop\x1b[31m.invalid", IsNotFound: true}), "no such host: shop.invalid"},
 		{"a resolver that fails", dial(&net.DNSError{Err: "server misbehaving", Name: "shop", Server: "127.0.0.53"}), "dial tcp 127.0.0.1:1: lookup shop on 127.0.0.53: server misbehaving"},
 		{"time that ran out", fmt.Errorf("read: %w", context.DeadlineExceeded), "no answer in time"},

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/probes/prom"
 )
 
 // Kinds is the table of probes.
@@ -34,6 +35,7 @@ func Kinds() []experiments.Kind[experiments.Probe] {
 		{Name: "tcp", Summary: "Opens a TCP connection, and may talk over it", New: func() experiments.Probe { return &TCP{} }},
 		{Name: "grpc", Summary: "Asks a gRPC server for its health", New: func() experiments.Probe { return &GRPC{} }},
 		{Name: "exec", Summary: "Runs a command and judges its exit code", New: func() experiments.Probe { return &Exec{} }},
+		{Name: "prometheus", Summary: "Reads one number with PromQL", New: func() experiments.Probe { return &prom.Query{} }},
 	}
 }
 

@@ -55,9 +55,9 @@ func (s spec) remove(ctx context.Context, api *api) error {
 		return s.rescue(ctx, api, err)
 	case err != nil && !errors.Is(err, errStuck) && !notFound(err):
 		return err
-	case interrupted && !listed && (err != nil || now.Enabled != s.Proxy.Enabled):
-		// An earlier revert ended between its steps 2 and 4, or was stuck there. The
-		// stand-in knows what was to be made.
+	case interrupted && (err != nil || now.Enabled != s.Proxy.Enabled):
+		// An earlier revert ended after its step 2 and before 4 was done, or was stuck
+		// there. The stand-in knows what was to be made.
 		return s.replace(ctx, api, aside.ActiveToxics)
 	case interrupted:
 		// It ended before step 2 or after step 4.

@@ -1,13 +1,16 @@
 //go:build crashpoints
 
 // Package crash numbers the points at which a runner may die, so that a test can
-// make it die at each of them.
+// make it die at each of them: GAMEDAY_CRASH_RUN=7 ends `gameday run` at its seventh
+// point, GAMEDAY_CRASH_WATCHDOG and GAMEDAY_CRASH_RECOVER those commands at theirs.
+// GAMEDAY_CRASH_POINTS names a file that lists the points that `gameday run` passed.
 package crash
 
 import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -22,7 +25,11 @@ func Point(name string) {
 	points.Lock()
 	defer points.Unlock()
 	points.passed++
-	if path := os.Getenv("GAMEDAY_CRASH_COUNT"); path != "" {
+	command := ""
+	if len(os.Args) > 1 {
+		command = os.Args[1]
+	}
+	if path := os.Getenv("GAMEDAY_CRASH_POINTS"); path != "" && command == "run" {
 		line := fmt.Sprintf("%d %s\n", points.passed, name)
 		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -35,7 +42,7 @@ func Point(name string) {
 			panic(err)
 		}
 	}
-	if at, err := strconv.Atoi(os.Getenv("GAMEDAY_CRASH_AT")); err == nil && at == points.passed {
+	if at, err := strconv.Atoi(os.Getenv("GAMEDAY_CRASH_" + strings.ToUpper(command))); err == nil && at == points.passed {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
 			panic(err)
 		}

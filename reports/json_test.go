@@ -1,0 +1,134 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+func TestAStoredResultFitsTheSchemaAndReadsBackTheSame(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("../docs/result.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range all() {
+		t.Run(name, func(t *testing.T) {
+			text := render(t, "json", r)
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(value); err != nil {
+				t.Error(err)
+			}
+			loaded, err := Load(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, format := range Formats() {
+				if again := render(t, format.Name, loaded); !bytes.Equal(again, render(t, format.Name, r)) {
+					t.Errorf("%s rendered from the stored result differs", format.Name)
+				}
+			}
+		})
+	}
+}
+
+func TestTheSchemaNamesEveryFieldOfAResult(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("../docs/result.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	walk(t, "result", reflect.TypeFor[experiments.Result](), schema)
+}
+
+func walk(t *testing.T, path string, kind reflect.Type, schema *jsonschema.Schema) {
+	for schema.Ref != nil {
+		schema = schema.Ref
+	}
+	for kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
+	switch {
+	case kind == reflect.TypeFor[time.Time]() || kind == reflect.TypeFor[json.RawMessage]() || kind == reflect.TypeFor[experiments.Floats]():
+	case kind.Kind() == reflect.Slice:
+		items, ok := schema.Items2020, schema.Items2020 != nil
+		if !ok {
+			t.Errorf("%s: the schema does not say what the list holds", path)
+			return
+		}
+		walk(t, path+"[]", kind.Elem(), items)
+	case kind.Kind() == reflect.Struct:
+		if allowed, ok := schema.AdditionalProperties.(bool); !ok || allowed {
+			t.Errorf("%s: the schema allows other fields", path)
+		}
+		count := 0
+		for _, field := range reflect.VisibleFields(kind) {
+			if field.Anonymous {
+				continue
+			}
+			count++
+			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			property := schema.Properties[name]
+			if property == nil {
+				t.Errorf("%s.%s is not in the schema", path, name)
+				continue
+			}
+			required := false
+			for _, r := range schema.Required {
+				required = required || r == name
+			}
+			if optional := strings.Contains(options, "omit"); optional == required {
+				t.Errorf("%s.%s: required is %t in the schema, options are %q", path, name, required, options)
+			}
+			walk(t, path+"."+name, field.Type, property)
+		}
+		if count != len(schema.Properties) {
+			t.Errorf("%s has %d fields, the schema %d", path, count, len(schema.Properties))
+		}
+	}
+}
+
+func TestLoadSaysWhatIsWrongWithAStoredResult(t *testing.T) {
+	whole := string(render(t, "json", run(experiments.Held)))
+	for _, test := range []struct{ name, text, want string }{
+		{"an empty file", " \n", "is empty"},
+		{"a file cut off", whole[:len(whole)/2], "cut off after"},
+		{"a file of another version", strings.Replace(whole, "result/v1", "result/v9", 1), `"gameday/result/v9"`},
+		{"another version whose fields changed too", `{"schema":"gameday/result/v9","run":[1]}`, `"gameday/result/v9"`},
+		{"some other JSON", `{"a":1}`, `no "schema"`},
+		{"a broken character", strings.Replace(whole, `"seed":`, `"seed";`, 1), "damaged at line 9, column 9"},
+		{"a text where a number belongs", strings.Replace(whole, `"seed": 7`, `"seed": "x"`, 1), `"seed" holds a string`},
+		{"a column too short", strings.Replace(whole, `"at":[1,`, `"at":[`, 1), "795 times but 796 numbers"},
+		{"a word in a column", strings.Replace(whole, `"at":[1,`, `"at":[true,`, 1), "damaged"},
+		{"no such verdict", strings.Replace(whole, `"verdict": "held",`, `"verdict": "fine",`, 1), `"fine" is not a verdict`},
+		{"a series that is null", `{"schema":"gameday/result/v1","run":"r","verdict":"held","began":"2026-01-01T00:00:00Z","series":[null]}`, "series 1 is null"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := Load(strings.NewReader(test.text))
+			if err == nil || r != nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want an error with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestHiddenCharactersAreEscapedInJSONAndMeanTheSame(t *testing.T) {
+	r := run(experiments.Held)
+	r.Scenario = "a\u202eb\U000e0041c\u009b<&>"
+	text := render(t, "json", r)
+	if !bytes.Contains(text, []byte(`a\u202eb\udb40\udc41c\u009b<&>`)) {
+		t.Errorf("not escaped: %.300s", text)
+	}
+	loaded, err := Load(bytes.NewReader(text))
+	if err != nil || loaded.Scenario != r.Scenario {
+		t.Errorf("read back as %q, %v", loaded.Scenario, err)
+	}
+}
