@@ -54,7 +54,7 @@ func (r *runner) showJudgements(now time.Time) {
 		default:
 			continue
 		}
-		r.emit(Event{At: now, Type: EventJudgement, Name: h.Name, Judgement: &j})
+		r.emit(Event{At: now, Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &j})
 	}
 	r.nextShow = laterOf(now.Add(showPace), thrifty(began))
 }
@@ -121,7 +121,7 @@ func (r *runner) baseline(ctx context.Context) bool {
 	r.cancelWork = nil
 	for _, h := range r.e.Hypotheses {
 		if j := r.hypothesis(h).Before; j != nil {
-			r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: j})
+			r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: j})
 		}
 	}
 	if watching.Err() != nil {
@@ -141,7 +141,34 @@ func (r *runner) baseline(ctx context.Context) bool {
 			r.history.SetRate(s, count.Total/count.Window.Seconds())
 		}
 	}
+	r.countRemaining(ctx)
 	return true
+}
+
+// countRemaining finds out what is left of the error budgets that guards allow a
+// share of. What cannot be read stays unknown, and the guard says so.
+func (r *runner) countRemaining(ctx context.Context) {
+	asked := map[*SLO]bool{}
+	for _, g := range r.e.Guards {
+		for _, s := range g.Guard.Needs().Remaining {
+			asked[s] = s.SLI != nil
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for s, onQueries := range asked {
+			if !onQueries {
+				continue
+			}
+			now := time.Now()
+			count := s.SLI.Count(ctx, now, s.Window)
+			if count.Condition == OK && count.Total > 0 {
+				r.inbox <- func() { r.history.SetRemaining(s, 1-count.Bad/(s.Budget()*count.Total)) }
+			}
+		}
+	}()
+	r.loop(ctx, ended, nil)
 }
 
 // judgeDuring judges what should have held while faults were on.
@@ -158,7 +185,7 @@ func (r *runner) judgeDuring(ctx context.Context) {
 	for _, h := range r.e.Hypotheses {
 		j := r.judge(h, PhaseDisrupt, r.history.Injected, end, SinceInjection)
 		r.hypothesis(h).During = &j
-		r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: &j})
+		r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &j})
 	}
 }
 
@@ -268,7 +295,7 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 		if j.Verdict == Held && j.To.Sub(j.From) >= h.Hold && began.Sub(restored) <= h.RecoverWithin && !j.To.Before(restored.Add(h.Hold)) {
 			result.Recovery, result.RecoveredAfter = &j, began.Sub(restored)
 			r.settled[h] = true
-			r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: &j})
+			r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &j})
 			r.moment("hypothesis", fmt.Sprintf("%q holds again, %s after the last revert", h.Name, seconds(result.RecoveredAfter.Seconds())))
 			return true
 		}
@@ -288,7 +315,7 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 	}
 	result.Recovery = &last
 	r.settled[h] = true
-	r.emit(Event{Type: EventJudgement, Name: h.Name, Judgement: &last})
+	r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &last})
 	r.moment("hypothesis", fmt.Sprintf("%q does not hold again within %s", h.Name, FormatDuration(h.RecoverWithin)))
 	return true
 }

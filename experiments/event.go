@@ -12,7 +12,7 @@ const (
 	EventHit       EventType = "hit"       // Hit
 	EventSample    EventType = "sample"    // Sample, Series
 	EventCount     EventType = "count"     // Count, Series
-	EventJudgement EventType = "judgement" // Judgement, Name: the hypothesis
+	EventJudgement EventType = "judgement" // Judgement, Name: the hypothesis, Series: what it rests on
 	EventGuard     EventType = "guard"     // Guard, Name: the guard
 	EventStop      EventType = "stop"      // Stop
 	EventNote      EventType = "note"      // Text

@@ -36,6 +36,15 @@ func (h *Hypothesis) seriesName() string {
 	return h.Probe.SeriesName()
 }
 
+// measured names the series of the events that h rests on: those of an SLO on a
+// probe are the probe's.
+func (h *Hypothesis) measured() string {
+	if h.SLO != nil && h.SLO.Probe != nil {
+		return h.SLO.Probe.SeriesName()
+	}
+	return h.seriesName()
+}
+
 // unit is the unit of the limit and of what is observed.
 func (h *Hypothesis) unit() string {
 	switch h.Limit.Kind {

@@ -301,7 +301,7 @@ func reduce(s *experiments.Series, value func(int) float64, step float64, sc sca
 		}
 		last = at
 		at = min(max(at, sc.from), sc.to)
-		here := int((at - sc.from) / (sc.to - sc.from) * float64(columns))
+		here := min(int((at-sc.from)/(sc.to-sc.from)*float64(columns)), columns-1)
 		if single || here != column || cut {
 			column, count, sum = here, 0, 0
 			points = append(points, point{at: at, min: v, max: v, cut: cut})

@@ -104,7 +104,7 @@ func TestLoadSaysWhatIsWrongWithAStoredResult(t *testing.T) {
 		{"a file of another version", strings.Replace(whole, "result/v1", "result/v9", 1), `"gameday/result/v9"`},
 		{"another version whose fields changed too", `{"schema":"gameday/result/v9","run":[1]}`, `"gameday/result/v9"`},
 		{"some other JSON", `{"a":1}`, `no "schema"`},
-		{"a broken character", strings.Replace(whole, `"seed":`, `"seed";`, 1), "damaged at line 9, column 9"},
+		{"a broken character", strings.Replace(whole, `"seed":`, `"seed";`, 1), "damaged at line 8, column 9"},
 		{"a text where a number belongs", strings.Replace(whole, `"seed": 7`, `"seed": "x"`, 1), `"seed" holds a string`},
 		{"a column too short", strings.Replace(whole, `"at":[1,`, `"at":[`, 1), "795 times but 796 numbers"},
 		{"a word in a column", strings.Replace(whole, `"at":[1,`, `"at":[true,`, 1), "damaged"},

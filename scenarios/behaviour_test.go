@@ -107,7 +107,7 @@ func TestAValueThatTurnsOutWrongIsShownWhereItStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, diags = c.Experiments()
-	if got := text(t, diags); !strings.Contains(got, `"http://127.0.0.1:4711/url" is not a duration`) {
+	if got := strings.Join(strings.Fields(text(t, diags)), " "); !strings.Contains(got, `"http://127.0.0.1:4711/url" is not a duration`) {
 		t.Errorf("said:\n%s", got)
 	}
 	if err := c.Close(); err != nil || len(*log) != 2 {
@@ -135,11 +135,12 @@ func TestAReferencePicksItsConnection(t *testing.T) {
     proxy     = "a"
     latency   = "1s"
     duration  = "1s"
-    toxiproxy = var.second ? toxiproxy.second : toxiproxy
+    toxiproxy = var.second ? toxiproxy.second : toxiproxy.third
   }`)+`
 variable "second" { default = true }
 toxiproxy { url = "http://first" }
 toxiproxy "second" { url = "http://second" }
+toxiproxy "third" { url = "http://third" }
 `, Options{})
 	for i, want := range []string{"http://first", "http://second"} {
 		if fault, ok := list[0].Faults[i].Fault.(*testLatency); !ok || fault.Toxiproxy == nil || fault.Toxiproxy.URL != want {
@@ -267,5 +268,13 @@ func TestProblemsOfValidatorsStandAtTheirAttribute(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("said:\n%s\nwithout %q", got, want)
 		}
+	}
+}
+
+func TestAMisspeltAttributeIsNotMissingAsWell(t *testing.T) {
+	language, _ := testLanguage()
+	_, diags := language.Load(write(t, "main.hcl", strings.ReplaceAll(minimal, "selector", "selectro")), Options{})
+	if errors, _ := diags.Count(); errors != 1 || !strings.Contains(text(t, diags), `Did you mean "selector"?`) {
+		t.Error(text(t, diags))
 	}
 }

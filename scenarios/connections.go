@@ -187,6 +187,10 @@ func (p *pass) evaluateNode(n node) *outcome {
 	switch n := n.(type) {
 	case *local:
 		value, ok := p.evaluate(n.attribute.Expr, nil)
+		if ok && size(value) > maxSize {
+			p.errorf(n.at(), "Local too large", "The value of %s is larger than 1 MiB.", n.address())
+			ok = false
+		}
 		if !ok {
 			value = cty.DynamicVal
 		}
@@ -207,6 +211,22 @@ func (p *pass) evaluateNode(n node) *outcome {
 		return out
 	}
 	return nil
+}
+
+// size estimates how much room a value takes: locals that double each other ten
+// times over are a short file and a long text.
+func size(value cty.Value) int {
+	bare, _ := value.UnmarkDeep()
+	sum := 0
+	// The walk fails only where its callback does.
+	_ = cty.Walk(bare, func(_ cty.Path, part cty.Value) (bool, error) {
+		sum += 8
+		if part.IsKnown() && !part.IsNull() && part.Type() == cty.String {
+			sum += len(part.AsString())
+		}
+		return sum <= maxSize, nil
+	})
+	return sum
 }
 
 // choose picks the connection of a kind that is meant where none is named: the one

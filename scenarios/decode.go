@@ -88,8 +88,10 @@ func (p *pass) body(block *hclsyntax.Block, what string, faults map[string]cty.V
 			a, found := t.shape.find(written.Name)
 			return found && !a.block
 		}) {
-			p.unknownAttribute(written, what, targets, others)
-			out.failed[written.Name] = true
+			// The attribute that was meant counts as written, and wrong.
+			if meant := p.unknownAttribute(written, what, targets, others); block.Body.Attributes[meant] == nil {
+				out.failed[meant] = true
+			}
 		}
 	}
 	for _, t := range targets {
@@ -115,6 +117,9 @@ func inOrder(attributes hclsyntax.Attributes) []*hclsyntax.Attribute {
 
 func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Value, what string, faults map[string]cty.Value, out *outcome) {
 	written := block.Body.Attributes[a.name]
+	if written == nil && out.failed[a.name] {
+		return
+	}
 	value := cty.NilVal
 	if written != nil {
 		var ok bool
@@ -259,7 +264,9 @@ func (p *pass) foreign(diagnostic *hcl.Diagnostic) {
 	p.add(diagnostic.Severity, at, diagnostic.Summary, p.c.redact(diagnostic.Detail))
 }
 
-func (p *pass) unknownAttribute(written *hclsyntax.Attribute, what string, targets []target, others []string) {
+// unknownAttribute reports an attribute that does not exist, and returns the one
+// that was meant.
+func (p *pass) unknownAttribute(written *hclsyntax.Attribute, what string, targets []target, others []string) string {
 	var attributes, blocks []string
 	for _, t := range targets {
 		for _, a := range t.shape {
@@ -272,9 +279,10 @@ func (p *pass) unknownAttribute(written *hclsyntax.Attribute, what string, targe
 	}
 	if slices.Contains(append(blocks, others...), written.Name) {
 		p.errorf(written.NameRange, "Block expected", "In the %s, %q is a block: write %s { ... } without the equals sign.", what, written.Name, written.Name)
-		return
+		return written.Name
 	}
 	p.unknown(written.NameRange, "Unknown attribute", fmt.Sprintf("The %s has no attribute %q.", what, written.Name), written.Name, attributes, "It has no attributes.")
+	return nearest(written.Name, attributes)
 }
 
 func (p *pass) unknownBlocks(block *hclsyntax.Block, what string, targets []target, others []string) {
@@ -303,15 +311,12 @@ func (p *pass) unknownBlocks(block *hclsyntax.Block, what string, targets []targ
 // validate asks a struct about rules that cross its attributes.
 func (p *pass) validate(block *hclsyntax.Block, what string, value any, out *outcome) {
 	checked, ok := value.(experiments.Validator)
-	if !ok {
+	// What is not known yet, or was reported already, was left zero, and would make
+	// others look wrong. They are asked again when it is known.
+	if !ok || !out.sound() {
 		return
 	}
 	for _, problem := range checked.Validate() {
-		// What is not known yet, or was reported already, looks wrong only because it
-		// was left zero. Everything is asked again when it is known.
-		if out.failed[problem.Attribute] || out.unknown[problem.Attribute] || problem.Attribute == "" && !out.sound() {
-			continue
-		}
 		detail := problem.Detail
 		if problem.Attribute != "" && !strings.Contains(detail, problem.Attribute) {
 			detail = fmt.Sprintf("The attribute %q of %s: %s", problem.Attribute, what, detail)

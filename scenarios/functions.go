@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -12,6 +13,7 @@ import (
 )
 
 // makeFunctions returns the functions of the language. All are pure but env().
+// Those of Terraform that turn a short call into gigabytes are not among them.
 func (c *Configuration) makeFunctions() map[string]function.Function {
 	return map[string]function.Function{
 		"abs":             stdlib.AbsoluteFunc,
@@ -31,9 +33,8 @@ func (c *Configuration) makeFunctions() map[string]function.Function {
 		"env":             c.envFunction(),
 		"flatten":         stdlib.FlattenFunc,
 		"floor":           stdlib.FloorFunc,
-		"format":          stdlib.FormatFunc,
-		"formatlist":      stdlib.FormatListFunc,
-		"indent":          stdlib.IndentFunc,
+		"format":          narrow(stdlib.FormatFunc),
+		"formatlist":      narrow(stdlib.FormatListFunc),
 		"index":           stdlib.IndexFunc,
 		"join":            stdlib.JoinFunc,
 		"jsondecode":      stdlib.JSONDecodeFunc,
@@ -55,7 +56,6 @@ func (c *Configuration) makeFunctions() map[string]function.Function {
 		"replace":         stdlib.ReplaceFunc,
 		"reverse":         stdlib.ReverseListFunc,
 		"setintersection": stdlib.SetIntersectionFunc,
-		"setproduct":      stdlib.SetProductFunc,
 		"setsubtract":     stdlib.SetSubtractFunc,
 		"setunion":        stdlib.SetUnionFunc,
 		"signum":          stdlib.SignumFunc,
@@ -85,6 +85,33 @@ func (c *Configuration) makeFunctions() map[string]function.Function {
 // FunctionNames lists the functions that expressions may call, sorted.
 func FunctionNames() []string {
 	return slices.Sorted(maps.Keys((&Configuration{}).makeFunctions()))
+}
+
+// wide matches a verb with a width or precision of five digits and more.
+var wide = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{5}`)
+
+// narrow keeps a format function from padding to gigabytes.
+func narrow(f function.Function) function.Function {
+	check := func(args []cty.Value) error {
+		if len(args) == 0 || args[0].Type() != cty.String || !args[0].IsKnown() || args[0].IsNull() {
+			return nil
+		}
+		if wide.MatchString(args[0].AsString()) {
+			return function.NewArgErrorf(0, "a width has at most four digits")
+		}
+		return nil
+	}
+	return function.New(&function.Spec{
+		Params:   f.Params(),
+		VarParam: f.VarParam(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := check(args); err != nil {
+				return cty.NilType, err
+			}
+			return f.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
+	})
 }
 
 func textFunction(change func(string) (string, error)) function.Function {

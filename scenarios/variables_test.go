@@ -117,7 +117,7 @@ func TestSecretsReachOnlyWhatIsMadeForThem(t *testing.T) {
 }
 
 func TestAMissingEnvironmentVariableIsNamed(t *testing.T) {
-	got := refuse(t, strings.ReplaceAll(minimal, `"http://127.0.0.1/"`, `env("SHOP_URL")`), Options{})
+	got := strings.Join(strings.Fields(refuse(t, strings.ReplaceAll(minimal, `"http://127.0.0.1/"`, `env("SHOP_URL")`), Options{})), " ")
 	if want := "the environment variable SHOP_URL is not set"; !strings.Contains(got, want) {
 		t.Errorf("said:\n%s\nwant %s", got, want)
 	}

@@ -84,7 +84,7 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	}
 	ctx, hurry, stopListening := listenForSignals(cmd.Context())
 	defer stopListening()
-	batch := &batch{home: home, view: view, hurry: hurry, flags: flags, redactedErr: cmd.ErrOrStderr()}
+	batch := &batch{home: home, view: view, hurry: hurry, flags: flags, global: global, stderr: cmd.ErrOrStderr()}
 	for _, configuration := range configurations {
 		batch.run(ctx, configuration)
 	}
@@ -196,11 +196,12 @@ func listenForSignals(parent context.Context) (ctx, hurry context.Context, stop 
 
 // batch is the scenarios of one command.
 type batch struct {
-	home        state.Dir
-	view        console.View
-	hurry       context.Context
-	flags       *runFlags
-	redactedErr io.Writer
+	home   state.Dir
+	view   console.View
+	hurry  context.Context
+	flags  *runFlags
+	global *globalFlags
+	stderr io.Writer
 
 	verdicts []experiments.Verdict
 	done     []finished
@@ -234,7 +235,10 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
 	list, diagnostics := c.Experiments()
 	if diagnostics.HasErrors() {
 		b.verdicts = append(b.verdicts, experiments.Invalid)
-		b.problems = append(b.problems, diagnostics.Err())
+		var shown *exitError
+		if err := b.global.showDiagnostics(b.stderr, diagnostics); !errors.As(err, &shown) {
+			b.problems = append(b.problems, err)
+		}
 		return
 	}
 	for _, e := range list {

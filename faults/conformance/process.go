@@ -71,7 +71,8 @@ func inFreshProcess(t *testing.T, verb string, hit experiments.Hit) experiments.
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), program)
-	command.Env = append(os.Environ(), job+"="+verb)
+	// A process under the race detector sleeps for a second at its end unless told not to.
+	command.Env = append(os.Environ(), job+"="+verb, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	command.Stdin = bytes.NewReader(record)
 	answer, err := command.Output()
 	if err != nil {

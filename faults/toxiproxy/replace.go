@@ -18,6 +18,9 @@ import (
 // good: https://github.com/Shopify/toxiproxy/issues/558. Every call that needs that
 // proxy then hangs, also the list of all proxies, and soon the proxy accepts nobody.
 //
+// It takes large answers and clients that give up: with answers of 1 kB none of 400
+// removals under load hung, with 100 kB and clients that time out one of 52 did.
+//
 // Where the removal hangs, or would, the proxy is made anew:
 //
 //	1. create a stand-in, asleep, as a copy of the proxy without our toxic

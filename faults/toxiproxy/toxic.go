@@ -22,7 +22,7 @@ type Toxic struct {
 	Targets
 	Stream   string              `hcl:"stream,optional" default:"downstream" enum:"downstream|upstream" doc:"Direction that is hit: downstream is what the client gets, upstream what it sends."`
 	Toxicity experiments.Percent `hcl:"toxicity,optional" default:"100%" doc:"Share of the connections that are hit, drawn for each by the server."`
-	Undo     string              `hcl:"undo,optional" default:"remove" enum:"remove|replace" doc:"How the toxic is taken off: remove keeps open connections; replace makes the proxy anew, which cuts them but never waits for one."`
+	Undo     string              `hcl:"undo,optional" default:"remove" enum:"remove|replace" doc:"How the toxic is taken off: remove keeps open connections; replace makes the proxy anew, which cuts them. Choose replace where large answers go to clients that hang up early: toxiproxy may get stuck there."`
 }
 
 // Lasts is true: a toxic stays until it is taken off.
@@ -170,7 +170,9 @@ func (*Toxic) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof,
 	if err := s.unmoved(ctx, api); err != nil {
 		return experiments.Proof{}, err
 	}
-	if err := api.addToxic(ctx, s.Proxy.Name, *s.Toxic); err != nil {
+	// A call that is cancelled under way may still reach the server, after a revert has
+	// found nothing to undo. So a change once begun is seen through to its deadline.
+	if err := api.addToxic(context.WithoutCancel(ctx), s.Proxy.Name, *s.Toxic); err != nil {
 		return experiments.Proof{}, fmt.Errorf("adding toxic %s to proxy %s: %w", s.Mark, s.Proxy.Name, err)
 	}
 	now, err := api.proxy(ctx, s.Proxy.Name)

@@ -40,10 +40,11 @@ func (*Down) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, 
 		return experiments.Proof{}, err
 	}
 	marker := client.Proxy{Name: s.aside(), Listen: s.Proxy.Listen, Upstream: s.Proxy.Upstream}
-	if _, err := api.create(ctx, marker); err != nil {
+	change := context.WithoutCancel(ctx) // as in Toxic.Inject
+	if _, err := api.create(change, marker); err != nil {
 		return experiments.Proof{}, fmt.Errorf("marking proxy %s: %w", s.Proxy.Name, err)
 	}
-	if _, err := api.enable(ctx, s.Proxy.Name, false); err != nil {
+	if _, err := api.enable(change, s.Proxy.Name, false); err != nil {
 		return experiments.Proof{}, fmt.Errorf("disabling proxy %s: %w", s.Proxy.Name, err)
 	}
 	now, err := api.proxy(ctx, s.Proxy.Name)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -170,4 +171,55 @@ func TestReplacingNeverHangsUnderLoad(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the load above brings about by chance, step by step: the removal hangs, the
+// switching off does its work and hangs, and the proxy cannot be read any more.
+func TestAStandInServesUntilTheStuckProxyIsFreeAgain(t *testing.T) {
+	front := newFront(t)
+	connection := open(t, front.URL)
+	address := payments(t, connection, toxiproxytest.Echo(t))
+	somebodyElses(t, front.real, "payments", "theirs")
+	before := toxiproxytest.Snapshot(t, front.real)
+	fault := &toxiproxy.Latency{Toxic: aim(connection), Latency: 10 * time.Millisecond}
+	whole := injected(t, fault)
+	hit := impatient(t, whole, 300*time.Millisecond)
+	front.set(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/payments/toxics/"):
+		case r.Method == http.MethodPost && r.URL.Path == "/proxies/payments":
+			proxy, err := toxiproxytest.Client(front.real).Proxy("payments")
+			if err == nil {
+				err = proxy.Disable()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			return false
+		}
+		hangs(w, r)
+		return true
+	})
+	err := fault.Revert(t.Context(), hit)
+	if err == nil {
+		t.Fatal("the revert claims success, and the proxy is stuck")
+	}
+	for _, text := range []string{"stuck", "restart toxiproxy", "gameday recover", address} {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("the error does not say %q: %v", text, err)
+		}
+	}
+	wantEcho(t, address)
+	if err := fault.Revert(t.Context(), hit); err == nil {
+		t.Error("a second revert claims success, and the proxy is still stuck")
+	}
+	wantEcho(t, address)
+
+	front.set(nothing)
+	reverted(t, fault, whole)
+	if after := toxiproxytest.Snapshot(t, front.real); after != before {
+		t.Errorf("before: %s\nafter: %s", before, after)
+	}
+	wantEcho(t, address)
 }

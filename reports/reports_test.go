@@ -1,0 +1,334 @@
+package reports
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	east "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/text"
+	"golang.org/x/net/html"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+func TestMarkdownAndJUnitOfEachVerdictAreAsAgreed(t *testing.T) {
+	for name, r := range results() {
+		golden(t, name+".md", render(t, "markdown", r))
+		golden(t, name+".xml", render(t, "junit", r))
+	}
+}
+
+func TestEveryFormatRendersTheSameBytesEachTime(t *testing.T) {
+	for name, r := range all() {
+		for _, format := range Formats() {
+			if first := render(t, format.Name, r); len(first) == 0 || !bytes.Equal(first, render(t, format.Name, r)) {
+				t.Errorf("%s of %s is empty or differs the second time", format.Name, name)
+			}
+		}
+	}
+}
+
+func TestEveryFormatReportsAWriterThatFails(t *testing.T) {
+	full := errors.New("disk full")
+	for _, format := range Formats() {
+		reader, writer := io.Pipe()
+		if err := reader.CloseWithError(full); err != nil {
+			t.Fatal(err)
+		}
+		if err := format.Write(writer, run(experiments.Held)); !errors.Is(err, full) {
+			t.Errorf("%s: got %v", format.Name, err)
+		}
+	}
+}
+
+// hostile puts everything into texts that formats give a meaning.
+func hostile() *experiments.Result {
+	r := results()["refuted"]
+	evil := "<script>alert(1)</script> | `x` \n## y\n[a](javascript:b) \x1b[31mred\x1b]0;t\x07 \u202eabc ![i](http://e) </style>\x00\uffff ]]> @all " + strings.Repeat("long ", 2048)
+	r.Scenario, r.Description, r.Reason, r.Origin, r.Host = evil, evil, evil, evil, evil
+	r.Run, r.Digest, r.Version = evil, evil, evil
+	r.Left, r.Errors = []string{evil}, []string{evil}
+	r.Hypotheses[0].Name, r.Hypotheses[0].Statement, r.Hypotheses[0].Reason = evil, evil, evil
+	r.Faults[0].Name, r.Faults[0].Kind, r.Faults[0].After = evil, evil, evil
+	h := &r.Hits[0]
+	h.Target, h.Effect, h.Proof, h.Mended, h.Error, h.Fault = evil, evil, evil, evil, evil, evil
+	r.Guards[0].Name, r.Guards[0].Kind, r.Guards[0].Worst.Text = evil, evil, evil
+	r.SLOs[0].Name = evil
+	r.Timeline[0].Text, r.Timeline[0].Kind = evil, evil
+	r.Series[0].Name, r.Series[0].Unit = evil, evil
+	r.Series[0].Gaps[0].Why = evil
+	return r
+}
+
+func TestHostileTextsReachNoReportAsMarkup(t *testing.T) {
+	for _, format := range []string{"markdown", "html", "junit"} {
+		out := string(render(t, format, hostile()))
+		if bad := strings.IndexFunc(out, func(c rune) bool { return c != '\n' && (unicode.IsControl(c) || hidden(c)) }); bad >= 0 {
+			t.Errorf("%s holds a hidden character: %q", format, out[bad:min(bad+40, len(out))])
+		}
+		// In Markdown a code span may hold it; that test looks at what becomes of it.
+		if format != "markdown" && strings.Contains(out, "<script") || strings.Contains(out, "[31m") {
+			t.Errorf("%s holds a script or an escape", format)
+		}
+		if len(out) > 200<<10 {
+			t.Errorf("%s is %d bytes", format, len(out))
+		}
+	}
+}
+
+// shape lists the blocks of a Markdown text, and how many cells each row has.
+func shape(t *testing.T, source []byte) []string {
+	t.Helper()
+	var list []string
+	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
+	err := ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Link, *ast.Image, *ast.AutoLink, *ast.HTMLBlock:
+			t.Errorf("a text became a %s", n.Kind())
+		case *ast.RawHTML:
+			if raw := string(n.Segments.Value(source)); raw != "<br>" {
+				t.Errorf("raw HTML %q", raw)
+			}
+		case *ast.Heading, *east.Table:
+			list = append(list, n.Kind().String())
+		case *east.TableRow:
+			list = append(list, "row")
+			if n.ChildCount() != n.Parent().FirstChild().ChildCount() {
+				t.Errorf("a row has %d cells", n.ChildCount())
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestMarkdownKeepsItsShapeWithHostileTexts(t *testing.T) {
+	for name, r := range all() {
+		if len(shape(t, render(t, "markdown", r))) < 10 {
+			t.Errorf("%s has hardly a heading", name)
+		}
+	}
+	plain := results()["refuted"]
+	plain.Left, plain.Errors = []string{"x"}, []string{"x"}
+	want, got := shape(t, render(t, "markdown", plain)), shape(t, render(t, "markdown", hostile()))
+	if strings.Join(want, " ") != strings.Join(got, " ") {
+		t.Errorf("hostile texts change the shape from\n%v to\n%v", want, got)
+	}
+	pipe := regexp.MustCompile(`(^|[^\\])\|`)
+	for line := range strings.Lines(string(render(t, "markdown", hostile()))) {
+		if strings.HasPrefix(line, "| <") && len(pipe.FindAllString(line, -1)) > 10 {
+			t.Errorf("a row with too many cells: %.200s", line)
+		}
+	}
+}
+
+func TestThePageStandsAloneAndIsWellFormed(t *testing.T) {
+	list := all()
+	list["hostile"] = hostile()
+	for name, r := range list {
+		t.Run(name, func(t *testing.T) {
+			root, err := html.Parse(bytes.NewReader(render(t, "html", r)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, policy, sheet, figures := map[string]bool{}, "", "", 0
+			var labels []string
+			for n := range root.Descendants() {
+				if n.Type != html.ElementNode {
+					continue
+				}
+				switch n.Data {
+				case "script", "img", "iframe", "object", "link", "a", "form":
+					t.Errorf("the page holds a <%s>", n.Data)
+				case "style":
+					sheet = n.FirstChild.Data
+				case "figure":
+					figures++
+				}
+				for _, a := range n.Attr {
+					switch {
+					case a.Key == "id" && ids[a.Val]:
+						t.Errorf("id %q stands twice", a.Val)
+					case a.Key == "id":
+						ids[a.Val] = true
+					case a.Key == "aria-labelledby":
+						labels = append(labels, strings.Fields(a.Val)...)
+					case a.Key == "content" && strings.HasPrefix(a.Val, "default-src"):
+						policy = a.Val
+					case a.Key == "style", strings.HasPrefix(a.Key, "on"):
+						t.Errorf("<%s> has %s, which the policy forbids", n.Data, a.Key)
+					}
+				}
+			}
+			for _, label := range labels {
+				if !ids[label] {
+					t.Errorf("no element has id %q", label)
+				}
+			}
+			sum := sha256.Sum256([]byte(sheet))
+			if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
+				t.Errorf("the policy %q does not allow the page's own style", policy)
+			}
+			drawn := 1
+			for _, s := range r.Series {
+				if len(s.At) > 0 {
+					drawn++
+				}
+			}
+			if figures != drawn {
+				t.Errorf("%d pictures, want %d", figures, drawn)
+			}
+		})
+	}
+}
+
+func TestAPageSaysLoudlyWhatMayStillBeBroken(t *testing.T) {
+	for name, r := range all() {
+		out := string(render(t, "html", r)) + string(render(t, "markdown", r))
+		want := name == "not-restored"
+		if got := strings.Contains(out, "gameday recover 20261124-153012-slow-payments-7f3a"); got != want {
+			t.Errorf("%s: alarm is %t", name, got)
+		}
+	}
+	r := run(experiments.Errored)
+	r.Hits[0].Step, r.Hits[0].State = experiments.Injected, ""
+	if out := string(render(t, "html", r)); !strings.Contains(out, "This may still be broken") {
+		t.Error("a hit without proof of its mending raises no alarm")
+	}
+}
+
+func TestASuiteIsGreenOnlyIfTheVerdictIsHeld(t *testing.T) {
+	list := all()
+	stopped := run(experiments.Aborted)
+	stopped.Stop = &experiments.Stop{Cause: "interrupted (Ctrl-C)", Breach: after(60), Restored: after(61)}
+	list["stopped by a person"] = stopped
+	list["inconclusive without a hypothesis"] = &experiments.Result{Run: "r", Verdict: experiments.Inconclusive, Began: began}
+	for name, r := range list {
+		var suites junitSuites
+		if err := xml.Unmarshal(render(t, "junit", r), &suites); err != nil {
+			t.Fatal(err)
+		}
+		if green := suites.Failures+suites.Errors == 0; green != (r.Verdict == experiments.Held) {
+			t.Errorf("%s: green is %t for %s", name, green, r.Verdict)
+		}
+		if suites.Tests != len(suites.Suite.Cases) || len(suites.Suite.Properties) != 7 {
+			t.Errorf("%s: %d tests, %d cases, %d properties", name, suites.Tests, len(suites.Suite.Cases), len(suites.Suite.Properties))
+		}
+	}
+}
+
+func TestALineIsCutWhereNothingWasRead(t *testing.T) {
+	nan := math.NaN()
+	s := &experiments.Series{Name: "probe.p", Kind: "probe", At: experiments.Floats{0, 1, 2, 3, 4}, Latency: experiments.Floats{0, 1, nan, 1, .5}, Bad: experiments.Floats{0, 1, nan, 0, 0}}
+	sc := scale{to: 4, high: 1}
+	value := readingOf(s, nil).value
+	for _, test := range []struct {
+		name           string
+		columns        int
+		line, envelope string
+	}{
+		{"every measurement where there is room", 10, "M0 1500l1750-1500M5250 0l1750 750", ""},
+		{"columns where there is not", 2, "M1750 750h0M5250 375h0", "M1750 0l0 1500zM5250 0l0 750z"},
+	} {
+		if line, envelope := paths(reduce(s, value, 1, sc, test.columns), sc); line != test.line || envelope != test.envelope {
+			t.Errorf("%s: line %q, envelope %q", test.name, line, envelope)
+		}
+	}
+	if path, failed := rug(s, sc, 10); path != "M1750 0v10" || failed != 1 {
+		t.Errorf("rug %q of %d", path, failed)
+	}
+	s.Latency[2], s.Gaps = 1, []experiments.Gap{{From: 2.2, To: 2.8, Condition: experiments.NoData}}
+	if line, _ := paths(reduce(s, value, 1, sc, 10), sc); line != "M0 1500l1750-1500l1750 0M5250 0l1750 750" {
+		t.Errorf("a gap between measurements: %q", line)
+	}
+}
+
+func TestWordsSayNumbersAsPeopleDo(t *testing.T) {
+	for _, test := range []struct{ got, want string }{
+		{sayPercent(.9971), "99.71%"}, {sayPercent(1), "100%"}, {sayPercent(.999967), "99.9967%"}, {sayPercent(.00031), "0.031%"}, {sayPercent(.5), "50%"}, {sayPercent(1.73), "173%"}, {sayPercent(math.NaN()), "unknown"},
+		{sayDuration(120 * time.Millisecond), "120 ms"}, {sayDuration(90 * time.Second), "1m30s"}, {sayDuration(4200 * time.Millisecond), "4.2 s"}, {sayDuration(30 * experiments.Day), "30d"}, {sayDuration(125 * time.Minute), "2h5m"}, {sayDuration(-time.Second), "-1 s"}, {sayDuration(59600 * time.Millisecond), "1m"},
+		{sayCount(2912), "2,912"}, {sayCount(1234567), "1,234,567"}, {sayCount(.5), "0.5"}, {sayCount(-3), "-3"}, {plural(2, "hypothesis"), "2 hypotheses"}, {plural(1, "hit"), "1 hit"},
+		{sayOffset(65 * time.Second), "+1:05"}, {sayOffset(3700 * time.Second), "+1:01:40"}, {sayClock(began.Add(9*time.Hour), began), "25 Nov 00:30:12.000"},
+		{clean("a\x1b[1;31mb\x1b[0m\r\n c\x1b]0;title\x07d", 50), "ab cd"}, {clean("abcdef", 3), "abc… (3 more characters)"}, {clean("\x1b[", 5), ""}, {clean("a\xffb", 5), "a\ufffdb"},
+		{escape("1. a_b _c_ |x| <b> http://e"), `1\. a_b \_c\_ \|x\| &lt;b&gt; http&#58;//e`}, {code("a`|b"), "`` a`\\|b ``"}, {shellQuoted("a'b c"), `'a'\''b c'`},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %q, want %q", test.got, test.want)
+		}
+	}
+}
+
+// day is a run of 24 hours with five measurements a second, stored.
+func day(t testing.TB) []byte {
+	r := run(experiments.Held)
+	r.Ended = began.Add(24 * time.Hour)
+	s := &experiments.Series{Name: "probe.front_door", Kind: "probe", Unit: "s"}
+	for i := range 432000 {
+		bad := 0.0
+		if i%997 == 0 {
+			bad = 1
+		}
+		s.At, s.Latency = append(s.At, float64(i)/5), append(s.Latency, math.Round(2e4+1e4*math.Sin(float64(i)*1.3))/1e6)
+		s.Bad, s.Total = append(s.Bad, bad), append(s.Total, 1)
+	}
+	r.Series[0] = s
+	for i := range 2880 {
+		r.Hits = append(r.Hits, r.Hits[1])
+		r.Hits[len(r.Hits)-1].Injected = after(float64(i) * 30)
+		r.Timeline = append(r.Timeline, experiments.Moment{At: after(float64(i) * 30), Kind: "fault", Text: "pod shop/checkout: killed"})
+	}
+	return render(t, "json", r)
+}
+
+func TestThePageOfADayIsSmallAndCheap(t *testing.T) {
+	text := day(t)
+	var before, loaded, done runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r, err := Load(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&loaded)
+	page := render(t, "html", r)
+	runtime.ReadMemStats(&done)
+	if len(page) > 200<<10 {
+		t.Errorf("the page has %d bytes", len(page))
+	}
+	// What is allocated in all is never less than the peak.
+	if total := done.TotalAlloc - before.TotalAlloc; total > 64<<20 {
+		t.Errorf("%d MB allocated, %d of them to load", total>>20, (loaded.TotalAlloc-before.TotalAlloc)>>20)
+	}
+}
+
+func BenchmarkReport24h(b *testing.B) {
+	text := day(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := Load(bytes.NewReader(text))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(render(b, "html", r))), "page-bytes")
+	}
+}
