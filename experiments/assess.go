@@ -54,7 +54,7 @@ func (r *runner) showJudgements(now time.Time) {
 		default:
 			continue
 		}
-		r.emit(Event{At: now, Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &j})
+		r.emit(h.event(&j))
 	}
 	r.nextShow = laterOf(now.Add(showPace), thrifty(began))
 }
@@ -121,7 +121,7 @@ func (r *runner) baseline(ctx context.Context) bool {
 	r.cancelWork = nil
 	for _, h := range r.e.Hypotheses {
 		if j := r.hypothesis(h).Before; j != nil {
-			r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: j})
+			r.emit(h.event(j))
 		}
 	}
 	if watching.Err() != nil {
@@ -185,7 +185,7 @@ func (r *runner) judgeDuring(ctx context.Context) {
 	for _, h := range r.e.Hypotheses {
 		j := r.judge(h, PhaseDisrupt, r.history.Injected, end, SinceInjection)
 		r.hypothesis(h).During = &j
-		r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &j})
+		r.emit(h.event(&j))
 	}
 }
 
@@ -295,7 +295,7 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 		if j.Verdict == Held && j.To.Sub(j.From) >= h.Hold && began.Sub(restored) <= h.RecoverWithin && !j.To.Before(restored.Add(h.Hold)) {
 			result.Recovery, result.RecoveredAfter = &j, began.Sub(restored)
 			r.settled[h] = true
-			r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &j})
+			r.emit(h.event(&j))
 			r.moment("hypothesis", fmt.Sprintf("%q holds again, %s after the last revert", h.Name, seconds(result.RecoveredAfter.Seconds())))
 			return true
 		}
@@ -315,7 +315,7 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 	}
 	result.Recovery = &last
 	r.settled[h] = true
-	r.emit(Event{Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: &last})
+	r.emit(h.event(&last))
 	r.moment("hypothesis", fmt.Sprintf("%q does not hold again within %s", h.Name, FormatDuration(h.RecoverWithin)))
 	return true
 }

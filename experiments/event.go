@@ -34,10 +34,13 @@ type Event struct {
 	Count     *Count     `json:"count,omitempty"`
 	Name      string     `json:"name,omitempty"`
 	Judgement *Judgement `json:"judgement,omitempty"`
-	Guard     *Reading   `json:"guard,omitempty"`
-	Stop      *Stop      `json:"stop,omitempty"`
-	Verdict   Verdict    `json:"verdict,omitempty"`
-	Text      string     `json:"text,omitempty"`
+	// MayBreak tells that Judgement may be refuted without harm to the verdict: faults
+	// are on, and the hypothesis does not speak of that time.
+	MayBreak bool     `json:"may_break,omitempty"`
+	Guard    *Reading `json:"guard,omitempty"`
+	Stop     *Stop    `json:"stop,omitempty"`
+	Verdict  Verdict  `json:"verdict,omitempty"`
+	Text     string   `json:"text,omitempty"`
 }
 
 // Begin says what run this is.

@@ -45,6 +45,14 @@ func (h *Hypothesis) measured() string {
 	return h.seriesName()
 }
 
+// event says how h stands.
+func (h *Hypothesis) event(j *Judgement) Event {
+	return Event{
+		Type: EventJudgement, Name: h.Name, Series: h.measured(), Judgement: j,
+		MayBreak: !h.During && j.Phase == PhaseDisrupt,
+	}
+}
+
 // unit is the unit of the limit and of what is observed.
 func (h *Hypothesis) unit() string {
 	switch h.Limit.Kind {

@@ -43,9 +43,10 @@ type Sample struct {
 // HasValue tells whether the sample carries a number.
 func (s Sample) HasValue() bool { return s.Condition == OK && !math.IsNaN(s.Value) }
 
-// A Probe takes one measurement at a time. What goes wrong is part of the
+// A Probe takes one measurement at each call. What goes wrong is part of the
 // sample: a target that answers badly is a bad event, a measurement that could
-// not be taken is a Condition other than OK. Measure keeps to ctx.
+// not be taken is a Condition other than OK. Measure keeps to ctx. It is called
+// while earlier calls still wait for a slow target, and is safe for that.
 type Probe interface {
 	Measure(ctx context.Context) Sample
 }

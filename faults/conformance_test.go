@@ -112,9 +112,9 @@ func toxiproxyTarget(t *testing.T, url string, configure func(toxiproxy.Toxic) e
 	t.Helper()
 	upstream, elsewhere := toxiproxytest.Echo(t), toxiproxytest.Echo(t)
 	connection := &toxiproxy.Toxiproxy{URL: url, Proxies: []toxiproxy.Proxy{
-		{Name: "payments", Listen: "127.0.0.1:0", Upstream: upstream},
-		{Name: "stock", Listen: "127.0.0.1:0", Upstream: upstream},
-		{Name: "mail", Listen: "127.0.0.1:0", Upstream: upstream},
+		{Name: "payments", Listen: toxiproxytest.Address(t), Upstream: upstream},
+		{Name: "stock", Listen: toxiproxytest.Address(t), Upstream: upstream},
+		{Name: "mail", Listen: toxiproxytest.Address(t), Upstream: upstream},
 	}}
 	if err := connection.Open(t.Context()); err != nil {
 		t.Fatal(err)

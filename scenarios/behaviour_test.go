@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -276,5 +277,46 @@ func TestAMisspeltAttributeIsNotMissingAsWell(t *testing.T) {
 	_, diags := language.Load(write(t, "main.hcl", strings.ReplaceAll(minimal, "selector", "selectro")), Options{})
 	if errors, _ := diags.Count(); errors != 1 || !strings.Contains(text(t, diags), `Did you mean "selector"?`) {
 		t.Error(text(t, diags))
+	}
+}
+
+func TestWarningsAreGivenOnceAndByLoad(t *testing.T) {
+	language, _ := testLanguage()
+	c, diags := language.Load(write(t, "main.hcl", strings.ReplaceAll(minimal, "fault \"pod_kill\" \"kill\" { selector = \"app=checkout\" }", "")+"variable \"x\" { default = 1 }\n"), Options{})
+	if errors, warnings := diags.Count(); errors != 0 || warnings != 2 || diags.Err() != nil {
+		t.Fatal(text(t, diags))
+	}
+	if err := c.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list, diags := c.Experiments()
+	if errors, warnings := diags.Count(); errors+warnings != 0 || len(list) != 1 || len(list[0].Faults) != 0 {
+		t.Error(text(t, diags))
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestColourMarksTheSameText(t *testing.T) {
+	language, _ := testLanguage()
+	_, diags := language.Load("testdata/wrong/unknown_block.hcl", Options{})
+	var coloured strings.Builder
+	if err := diags.WriteText(&coloured, 80, true); err != nil {
+		t.Fatal(err)
+	}
+	plain := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(coloured.String(), "")
+	if coloured.String() == plain || plain != text(t, diags) {
+		t.Errorf("without its colours it reads\n%s", plain)
+	}
+}
+
+func TestMergeKeepsTheSourcesOfAll(t *testing.T) {
+	language, _ := testLanguage()
+	_, first := language.Load("testdata/wrong/unknown_block.hcl", Options{})
+	_, second := language.Load("testdata/wrong/unknown_kind.hcl", Options{})
+	got := text(t, Merge(first, nil, second))
+	if want := text(t, first) + "\n" + text(t, second); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }

@@ -192,7 +192,7 @@ func (p *pass) freeText(block *hclsyntax.Block, label int) bool {
 	return false
 }
 
-// within finds the second block of a type and name within a scenario.
+// claimWithin takes a name for a block of a scenario; the second is a duplicate.
 func (p *pass) claimWithin(seen map[string]hcl.Range, block *hclsyntax.Block, label int) bool {
 	name := block.Labels[label]
 	first, taken := seen[block.Type+" "+name]

@@ -48,7 +48,7 @@ func TestAKindIsExplainedWithItsAttributesAndAShippedExample(t *testing.T) {
 		"share  (a number, in ratio, optional)",
 		"toxiproxy  (a reference to a toxiproxy, default the toxiproxy that is",
 		"Schedule (every fault)\n  at  (a duration, default \"0s\")",
-		"\nExample\n  fault \"toxiproxy_latency\" \"late-payments\" {\n    proxy ",
+		"\nExample\n  fault \"toxiproxy_latency\" ",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the explanation lacks %q:\n%s", want, got)

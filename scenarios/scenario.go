@@ -35,6 +35,8 @@ func (c *Configuration) Experiments() ([]*experiments.Experiment, *Diagnostics) 
 	for _, block := range c.scenarios {
 		list = append(list, p.scenario(block))
 	}
+	// Load gave the warnings.
+	p.list = slices.DeleteFunc(p.list, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagWarning })
 	return list, p.finish(c.sources)
 }
 

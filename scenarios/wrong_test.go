@@ -57,6 +57,10 @@ func TestWhatIsWrongIsSaidExactly(t *testing.T) {
 }
 
 func TestWhatIsTooBigOrUnreadableIsSaidExactly(t *testing.T) {
+	home, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	nested := "a = " + strings.Repeat("(", 100_000) + "1" + strings.Repeat(")", 100_000)
 	for name, file := range map[string]string{
 		"nested_parentheses": nested,
@@ -82,9 +86,6 @@ func TestWhatIsTooBigOrUnreadableIsSaidExactly(t *testing.T) {
 		})
 	}
 }
-
-// home is the directory of the package.
-var home, _ = os.Getwd()
 
 func TestAPathThatHoldsNothingIsSaidExactly(t *testing.T) {
 	dir := write(t, "notes.txt", "no scenario")

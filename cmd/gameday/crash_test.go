@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -101,17 +102,7 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	front := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(front.Close)
 	for _, name := range []string{"payments", "catalogue"} {
-		body, err := json.Marshal(map[string]any{"name": name, "listen": "127.0.0.1:0", "upstream": front.Listener.Addr().String(), "enabled": true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer, err := http.Post(url+"/proxies", "application/json", bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusCreated {
-			t.Fatalf("create proxy %s: %s, %v", name, answer.Status, err)
-		}
+		makeProxy(t, url, name, front.Listener.Addr().String())
 	}
 	sleeper := exec.Command("sleep", "3600")
 	if err := sleeper.Start(); err != nil {
@@ -128,6 +119,24 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	write(t, w.scenario, crashScenario)
 	write(t, filepath.Join(dir, "pid"), strconv.Itoa(w.process))
 	return w
+}
+
+// makeProxy makes a proxy on a toxiproxy-server, and gives the address it listens on.
+func makeProxy(t testing.TB, server, name, upstream string) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "enabled": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.Post(server+"/proxies", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made struct{ Listen string }
+	if err := errors.Join(json.NewDecoder(answer.Body).Decode(&made), answer.Body.Close()); err != nil || answer.StatusCode != http.StatusCreated {
+		t.Fatalf("create proxy %s: %s, %v", name, answer.Status, err)
+	}
+	return made.Listen
 }
 
 func write(t *testing.T, path, text string) {

@@ -27,6 +27,7 @@ import (
 // piles up from one measurement to the next. Its environment is empty but for PATH,
 // HOME, LANG, TMPDIR and what the scenario adds. A command that cannot be started, or
 // that promises a number and prints none, is not a bad event: the probe is broken.
+// Measurements that overlap run the command several times at once.
 type Exec struct {
 	Command   []string                      `hcl:"command" doc:"Program and arguments; no shell is involved." example:"[\"pg_isready\", \"-h\", \"127.0.0.1\"]"`
 	Dir       string                        `hcl:"dir,optional" doc:"Directory to run in; without it, that of gameday." example:"scripts"`
@@ -37,7 +38,7 @@ type Exec struct {
 	JSONPath  string                        `hcl:"json_path,optional" doc:"JSONPath that must name one number in the output." example:"$.replication.lag"`
 	Unit      string                        `hcl:"unit,optional" doc:"Unit of the number, for people." example:"s"`
 
-	ready *execReady
+	ready lazy[execReady]
 }
 
 // execReady is what an Exec probe works out once.
@@ -104,14 +105,10 @@ func (p *Exec) Validate() []experiments.Problem {
 
 // Measure implements experiments.Probe.
 func (p *Exec) Measure(ctx context.Context) experiments.Sample {
+	ready, err := p.ready.get(p.prepare)
 	s := begin()
-	if p.ready == nil {
-		ready, err := p.prepare()
-		if err != nil {
-			return broken(s, textsafe.Line(err.Error(), longReason))
-		}
-		p.ready = ready
-		s.At = time.Now()
+	if err != nil {
+		return broken(s, textsafe.Line(err.Error(), longReason))
 	}
 	if ctx.Err() != nil {
 		return broken(s, "the time for this measurement was over before it began")
@@ -128,10 +125,10 @@ func (p *Exec) Measure(ctx context.Context) experiments.Sample {
 		return bad(s, p.words("no exit"+within(ctx, s.At)+", killed", ended.stderr))
 	case code < 0:
 		return bad(s, p.words(ended.state.String(), ended.stderr))
-	case !p.ready.good.has(code):
+	case !ready.good.has(code):
 		return bad(s, p.words("exit code "+strconv.Itoa(code), ended.stderr))
 	}
-	return p.value(good(s), ended.stdout)
+	return p.value(good(s), ready.picker, ended.stdout)
 }
 
 // words joins what happened with the last line of stderr.
@@ -146,11 +143,11 @@ func (p *Exec) words(what string, stderr *capped) string {
 }
 
 // value adds the number on stdout to a good sample.
-func (p *Exec) value(s experiments.Sample, stdout *capped) experiments.Sample {
+func (p *Exec) value(s experiments.Sample, picker *picker, stdout *capped) experiments.Sample {
 	none := func(condition experiments.Condition, why string) experiments.Sample {
 		return experiments.Sample{At: s.At, Took: s.Took, Value: math.NaN(), Condition: condition, Why: why}
 	}
-	if p.ready.picker == nil && p.Stdout != "number" {
+	if picker == nil && p.Stdout != "number" {
 		return s
 	}
 	text := bytes.TrimSpace(stdout.head)
@@ -160,8 +157,8 @@ func (p *Exec) value(s experiments.Sample, stdout *capped) experiments.Sample {
 	case stdout.total > mostOutput:
 		return none(experiments.Broken, "stdout is longer than 64 KiB")
 	}
-	if p.ready.picker != nil {
-		found, err := p.ready.picker.pick(text)
+	if picker != nil {
+		found, err := picker.pick(text)
 		if err != nil {
 			return none(experiments.Broken, "stdout: "+err.Error())
 		}

@@ -63,6 +63,9 @@ func helper(arguments []string) int {
 		fmt.Fprintln(os.Stderr, "still waiting")
 		note(arguments[1], os.Getpid())
 		time.Sleep(time.Hour)
+	case "hang-by-pid": // a file for each of several in one folder
+		note(filepath.Join(arguments[1], strconv.Itoa(os.Getpid())+".pid"), os.Getpid())
+		time.Sleep(time.Hour)
 	case "leave", "hang-with-child": // a child that holds both outputs
 		child := exec.Command(os.Args[0], helperArgument, "hang", arguments[1])
 		child.Stdout, child.Stderr = os.Stdout, os.Stderr
@@ -167,17 +170,17 @@ func TestExecThatCannotStartIsBroken(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name  string
-		probe Exec
+		probe *Exec
 		why   string
 	}{
-		{"a command that is not there", Exec{Command: []string{"gameday-no-such-command"}}, "install it, or write its full path"},
-		{"a path that is not there", Exec{Command: []string{filepath.Join(folder, "missing")}}, "no such file"},
-		{"a file that may not run", Exec{Command: []string{plain}}, "permission denied"},
-		{"a folder that is not there", Exec{Command: []string{"true"}, Dir: filepath.Join(folder, "missing")}, "no such file"},
-		{"no command", Exec{}, "command is a list"},
+		{"a command that is not there", &Exec{Command: []string{"gameday-no-such-command"}}, "install it, or write its full path"},
+		{"a path that is not there", &Exec{Command: []string{filepath.Join(folder, "missing")}}, "no such file"},
+		{"a file that may not run", &Exec{Command: []string{plain}}, "permission denied"},
+		{"a folder that is not there", &Exec{Command: []string{"true"}, Dir: filepath.Join(folder, "missing")}, "no such file"},
+		{"no command", &Exec{}, "command is a list"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			expect{condition: experiments.Broken, why: test.why}.check(t, measure(t, withDefaults(t, &test.probe), patience))
+			expect{condition: experiments.Broken, why: test.why}.check(t, measure(t, withDefaults(t, test.probe), patience))
 		})
 	}
 	t.Run("no time left", func(t *testing.T) {
@@ -257,18 +260,18 @@ func (c *timedOut) Err() error { return context.Cause(c.Context) }
 func TestExecValidates(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		probe Exec
+		probe *Exec
 		want  []problem
 	}{
-		{"a command is enough", Exec{Command: []string{"true"}}, nil},
-		{"every problem at once", Exec{
+		{"a command is enough", &Exec{Command: []string{"true"}}, nil},
+		{"every problem at once", &Exec{
 			Env: map[string]experiments.Secret{"A=B": {}}, PassEnv: []string{"C=D"}, ExitCodes: []string{"ok"}, Stdout: "xml", JSONPath: "$.x",
 		}, []problem{{"command", "list of the program"}, {"env", `"A=B"`}, {"pass_env", "name alone"}, {"exit_codes", `"ok"`}, {"stdout", `"xml"`}, {"json_path", `stdout = "json" only`}}},
-		{"an argument with a NUL", Exec{Command: []string{"x", "a\x00b"}}, []problem{{"command", "NUL"}}},
-		{"JSON without a path", Exec{Command: []string{"x"}, Stdout: "json"}, []problem{{"json_path", "needs json_path"}}},
-		{"a path that is none", Exec{Command: []string{"x"}, Stdout: "json", JSONPath: "$["}, []problem{{"json_path", "not a JSONPath"}}},
-		{"an exit code that cannot be", Exec{Command: []string{"x"}, ExitCodes: []string{"300"}}, []problem{{"exit_codes", "0 to 255"}}},
+		{"an argument with a NUL", &Exec{Command: []string{"x", "a\x00b"}}, []problem{{"command", "NUL"}}},
+		{"JSON without a path", &Exec{Command: []string{"x"}, Stdout: "json"}, []problem{{"json_path", "needs json_path"}}},
+		{"a path that is none", &Exec{Command: []string{"x"}, Stdout: "json", JSONPath: "$["}, []problem{{"json_path", "not a JSONPath"}}},
+		{"an exit code that cannot be", &Exec{Command: []string{"x"}, ExitCodes: []string{"300"}}, []problem{{"exit_codes", "0 to 255"}}},
 	} {
-		t.Run(test.name, func(t *testing.T) { checkProblems(t, &test.probe, test.want) })
+		t.Run(test.name, func(t *testing.T) { checkProblems(t, test.probe, test.want) })
 	}
 }

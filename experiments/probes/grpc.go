@@ -23,7 +23,8 @@ import (
 
 // GRPC asks grpc.health.v1.Health/Check of a server whether a service serves. Any
 // answer other than SERVING is a bad event. The connection is kept between
-// measurements, and made anew after one that failed.
+// measurements, and made anew after one that failed; measurements that overlap have
+// one each.
 //
 // The call is one message each way, so it is written here on top of net/http's
 // HTTP/2, as https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md says;
@@ -36,12 +37,12 @@ type GRPC struct {
 	Metadata  map[string]experiments.Secret `hcl:"metadata,optional" doc:"Metadata of the call; values of names that end in -bin are sent as binary." example:"{ authorization = \"Bearer \" }"`
 	TLS       *tlsconfig.Block              `hcl:"tls,block" doc:"Speak TLS, with these certificates; without it, plaintext."`
 
-	client *grpcClient
+	client lazy[grpcClient]
 }
 
 // grpcClient is what a GRPC probe works out once.
 type grpcClient struct {
-	link    *link
+	links   links
 	url     string
 	header  http.Header
 	request []byte
@@ -83,27 +84,27 @@ func checkMetadata(name, value string) error {
 
 // Measure implements experiments.Probe.
 func (p *GRPC) Measure(ctx context.Context) experiments.Sample {
-	s := begin()
-	if p.client == nil {
-		client, err := p.prepare()
-		if err != nil {
-			return broken(s, textsafe.Line(err.Error(), longReason))
-		}
-		p.client = client
-		s.At = time.Now()
+	c, err := p.client.get(p.prepare)
+	s := begin() // reading certificates is no part of the latency
+	if err != nil {
+		return broken(s, textsafe.Line(err.Error(), longReason))
 	}
-	serving, err := p.client.check(ctx, p.Authority)
+	link := c.links.take()
+	serving, err := c.check(ctx, link, p.Authority)
 	var refusal *grpcError
-	switch {
-	case err == nil && serving == healthServing:
-		return good(s)
-	case err == nil:
-		return bad(s, serving.String())
-	case errors.As(err, &refusal) && !cancelled(ctx):
-		return bad(s, refusal.Error())
+	if err != nil && (!errors.As(err, &refusal) || cancelled(ctx)) {
+		link.drop()
+		return failed(ctx, s, err, "no answer")
 	}
-	p.client.link.drop()
-	return failed(ctx, s, err, "no answer")
+	s.Took = time.Since(s.At)
+	c.links.give(link)
+	switch {
+	case refusal != nil:
+		return bad(s, refusal.Error())
+	case serving != healthServing:
+		return bad(s, serving.String())
+	}
+	return good(s)
 }
 
 func (p *GRPC) prepare() (*grpcClient, error) {
@@ -123,8 +124,8 @@ func (p *GRPC) prepare() (*grpcClient, error) {
 		protocols.SetHTTP2(true)
 	}
 	c := &grpcClient{
-		link: newLink(config, &protocols),
-		url:  target.String(),
+		links: links{config: config, protocols: protocols, keepAlive: true},
+		url:   target.String(),
 		header: http.Header{
 			"Content-Type": {"application/grpc"},
 			"Te":           {"trailers"},
@@ -153,8 +154,8 @@ func (p *GRPC) prepare() (*grpcClient, error) {
 	return c, nil
 }
 
-// check makes the call. A *grpcError is what the server answered in place of a status.
-func (c *grpcClient) check(ctx context.Context, authority string) (health, error) {
+// check makes the call over a link. A *grpcError is what the server answered in place of a status.
+func (c *grpcClient) check(ctx context.Context, link *link, authority string) (health, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(string(c.request)))
 	if err != nil {
 		return 0, err
@@ -166,7 +167,7 @@ func (c *grpcClient) check(ctx context.Context, authority string) (health, error
 		left := min(max(time.Until(deadline).Milliseconds(), 1), 99_999_999)
 		request.Header.Set("Grpc-Timeout", strconv.FormatInt(left, 10)+"m")
 	}
-	answer, err := c.link.RoundTrip(request)
+	answer, err := link.RoundTrip(request)
 	if err != nil {
 		return 0, err
 	}
@@ -266,8 +267,8 @@ func newGRPCError(status, message string) *grpcError {
 
 // Close closes the connection that is kept between measurements.
 func (p *GRPC) Close() error {
-	if p.client != nil {
-		p.client.link.drop()
+	if c := p.client.peek(); c != nil {
+		c.links.close()
 	}
 	return nil
 }

@@ -224,14 +224,14 @@ func TestGRPCValidates(t *testing.T) {
 	secret := experiments.NewSecret("x")
 	for _, test := range []struct {
 		name  string
-		probe GRPC
+		probe *GRPC
 		want  []problem
 	}{
-		{"a whole probe is fine", GRPC{Address: "db:1", Authority: "a.b:443", Metadata: map[string]experiments.Secret{"x-y": secret, "z-bin": experiments.NewSecret("\n")}}, nil},
-		{"every problem at once", GRPC{Address: "db", Authority: "a b", Metadata: map[string]experiments.Secret{
+		{"a whole probe is fine", &GRPC{Address: "db:1", Authority: "a.b:443", Metadata: map[string]experiments.Secret{"x-y": secret, "z-bin": experiments.NewSecret("\n")}}, nil},
+		{"every problem at once", &GRPC{Address: "db", Authority: "a b", Metadata: map[string]experiments.Secret{
 			"a b": secret, "grpc-timeout": secret, "x": experiments.NewSecret("\n"),
 		}}, []problem{{"address", "write host and port"}, {"authority", "not a host name"}, {"metadata", `"a b"`}, {"metadata", "belongs to gRPC"}, {"metadata", "end the name in -bin"}}},
 	} {
-		t.Run(test.name, func(t *testing.T) { checkProblems(t, &test.probe, test.want) })
+		t.Run(test.name, func(t *testing.T) { checkProblems(t, test.probe, test.want) })
 	}
 }

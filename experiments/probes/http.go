@@ -25,7 +25,8 @@ import (
 //
 // With keep_alive, a request that finds its connection closed by the server is sent
 // once more on a new one, as HTTP clients do; without it, each measurement connects
-// anew and sees every reset.
+// anew and sees every reset. Measurements that overlap have a connection each, also
+// over HTTP/2, and one of these is kept.
 type HTTP struct {
 	URL             string                        `hcl:"url" doc:"Where the request goes, with http:// or https://." example:"http://127.0.0.1:8080/healthz"`
 	Method          string                        `hcl:"method,optional" doc:"Method of the request." default:"GET"`
@@ -45,7 +46,7 @@ type HTTP struct {
 	BasicAuth       *BasicAuth                    `hcl:"basic_auth,block" doc:"User name and password to send."`
 	TLS             *tlsconfig.Block              `hcl:"tls,block" doc:"Certificates for https."`
 
-	client *httpClient
+	client lazy[httpClient]
 }
 
 // BasicAuth is the `basic_auth` block of an http probe.
@@ -56,8 +57,8 @@ type BasicAuth struct {
 
 // httpClient is what an HTTP probe works out once.
 type httpClient struct {
-	http.Client
-	link                  *link
+	links                 links
+	checkRedirect         func(next *http.Request, before []*http.Request) error
 	good                  set
 	matches, doesNotMatch *regexp.Regexp
 	picker                *picker
@@ -145,16 +146,11 @@ func sortedKeys(m map[string]experiments.Secret) []string {
 
 // Measure implements experiments.Probe.
 func (p *HTTP) Measure(ctx context.Context) experiments.Sample {
-	s := begin()
-	if p.client == nil {
-		client, err := p.prepare()
-		if err != nil {
-			return broken(s, textsafe.Line(err.Error(), longReason))
-		}
-		p.client = client
-		s.At = time.Now() // reading certificates is no part of the latency
+	c, err := p.client.get(p.prepare)
+	s := begin() // reading certificates is no part of the latency
+	if err != nil {
+		return broken(s, textsafe.Line(err.Error(), longReason))
 	}
-	c := p.client
 	request, err := http.NewRequestWithContext(ctx, p.Method, p.URL, strings.NewReader(p.Body))
 	if err != nil {
 		return broken(s, textsafe.Line(err.Error(), longReason))
@@ -163,9 +159,11 @@ func (p *HTTP) Measure(ctx context.Context) experiments.Sample {
 	if c.host != "" {
 		request.Host = c.host
 	}
-	answer, err := c.Do(request)
+	link := c.links.take()
+	client := http.Client{Transport: link, CheckRedirect: c.checkRedirect}
+	answer, err := client.Do(request)
 	if err != nil {
-		c.link.drop()
+		link.drop()
 		return failed(ctx, s, err, "no answer")
 	}
 	body, more, err := p.read(answer)
@@ -176,7 +174,9 @@ func (p *HTTP) Measure(ctx context.Context) experiments.Sample {
 		err = closing
 	}
 	if err != nil {
-		c.link.drop()
+		link.drop()
+	} else {
+		c.links.give(link)
 	}
 	if !c.good.has(answer.StatusCode) && !cancelled(ctx) {
 		return bad(s, textsafe.Line(answer.Status, longQuote))
@@ -254,15 +254,12 @@ func (p *HTTP) prepare() (*httpClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(p.HTTP2)
-	c.link = newLink(config, &protocols)
-	c.link.DisableKeepAlives = !p.KeepAlive
-	c.Transport = c.link
-	c.CheckRedirect = c.redirect
+	c.links.config, c.links.keepAlive = config, p.KeepAlive
+	c.links.protocols.SetHTTP1(true)
+	c.links.protocols.SetHTTP2(p.HTTP2)
+	c.checkRedirect = c.redirect
 	if !p.FollowRedirects {
-		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		c.checkRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
 	c.fill(p)
 	return c, nil
@@ -306,8 +303,8 @@ func (c *httpClient) redirect(next *http.Request, before []*http.Request) error 
 
 // Close closes the connection that is kept between measurements.
 func (p *HTTP) Close() error {
-	if p.client != nil {
-		p.client.link.drop()
+	if c := p.client.peek(); c != nil {
+		c.links.close()
 	}
 	return nil
 }

@@ -8,13 +8,16 @@
 // the run ended meanwhile.
 //
 // Each probe is a struct with tags, as [experiments.Kind] describes. The pieces they
-// share: a [link] keeps and drops the connections of probes that talk over HTTP,
-// failed puts an error into plain words, a set holds the codes that count as good
-// and a picker finds one value in JSON.
+// share: [links] hand out the connections of probes that talk over HTTP, a lazy value
+// is worked out by the first measurement, failed puts an error into plain words, a set
+// holds the codes that count as good and a picker finds one value in JSON.
 //
-// A probe takes one measurement at a time: Measure and Close must not run at the
-// same time. Different probes share nothing. A probe that keeps a connection between
-// measurements has a Close, to be called after the last one. The time of a sample is
+// A probe is paced by the clock, so that measurements of a slow target overlap:
+// Measure is safe for concurrent use, and no measurement waits for another or fails
+// with it. The attributes of a probe do not change after its first measurement.
+// Different probes share nothing. A probe that keeps a connection between
+// measurements has a Close, to be called after the last one has returned; one that
+// measures again after that needs another. The time of a sample is
 // when the measurement began, so that what began before a fault is never counted as
 // having seen the world after it.
 package probes

@@ -22,7 +22,7 @@ type TCP struct {
 	Expect  string           `hcl:"expect,optional" doc:"Regular expression (RE2) that the first 64 KiB received must match." example:"\\+PONG"`
 	TLS     *tlsconfig.Block `hcl:"tls,block" doc:"Speak TLS, with these certificates."`
 
-	ready *tcpReady
+	ready lazy[tcpReady]
 }
 
 // tcpReady is what a TCP probe works out once.
@@ -62,14 +62,10 @@ func checkAddress(address string) error {
 
 // Measure implements experiments.Probe.
 func (p *TCP) Measure(ctx context.Context) experiments.Sample {
-	s := begin()
-	if p.ready == nil {
-		ready, err := p.prepare()
-		if err != nil {
-			return broken(s, textsafe.Line(err.Error(), longReason))
-		}
-		p.ready = ready
-		s.At = time.Now()
+	ready, err := p.ready.get(p.prepare)
+	s := begin() // reading certificates is no part of the latency
+	if err != nil {
+		return broken(s, textsafe.Line(err.Error(), longReason))
 	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", p.Address)
@@ -82,8 +78,8 @@ func (p *TCP) Measure(ctx context.Context) experiments.Sample {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	if p.ready.config != nil {
-		secured := tls.Client(conn, p.ready.config)
+	if ready.config != nil {
+		secured := tls.Client(conn, ready.config)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			return failed(ctx, s, err, "no TLS handshake")
 		}
@@ -94,14 +90,14 @@ func (p *TCP) Measure(ctx context.Context) experiments.Sample {
 			return failed(ctx, s, err, "text not taken")
 		}
 	}
-	if p.ready.expect != nil {
-		return p.listen(ctx, s, conn)
+	if ready.expect != nil {
+		return p.listen(ctx, s, conn, ready.expect)
 	}
 	return good(s)
 }
 
 // listen reads until the text received matches.
-func (p *TCP) listen(ctx context.Context, s experiments.Sample, conn net.Conn) experiments.Sample {
+func (p *TCP) listen(ctx context.Context, s experiments.Sample, conn net.Conn, expect *regexp.Regexp) experiments.Sample {
 	received := make([]byte, 0, 512)
 	wanted := textsafe.Line(p.Expect, longQuote)
 	for len(received) < mostReceived {
@@ -110,7 +106,7 @@ func (p *TCP) listen(ctx context.Context, s experiments.Sample, conn net.Conn) e
 		}
 		n, err := conn.Read(received[len(received):min(cap(received), mostReceived)])
 		received = received[:len(received)+n]
-		if n > 0 && p.ready.expect.Match(received) {
+		if n > 0 && expect.Match(received) {
 			return good(s)
 		}
 		switch {

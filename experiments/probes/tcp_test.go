@@ -125,16 +125,16 @@ func TestTCPTellsTheEndOfTheRunFromATimeout(t *testing.T) {
 func TestTCPValidates(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		probe TCP
+		probe *TCP
 		want  []problem
 	}{
-		{"host and port are fine", TCP{Address: "db:5432", Expect: "x+"}, nil},
-		{"IPv6 is fine in brackets", TCP{Address: "[::1]:http"}, nil},
-		{"a port alone is refused", TCP{Address: ":5432"}, []problem{{"address", "write host and port"}}},
-		{"a host alone is refused", TCP{Address: "db"}, []problem{{"address", "write host and port"}}},
-		{"a port that does not exist is refused", TCP{Address: "db:70000"}, []problem{{"address", "1 to 65535"}}},
-		{"every problem at once", TCP{Address: "db", Expect: "(", TLS: &tlsconfig.Block{KeyFile: "x"}}, []problem{{"address", "db"}, {"expect", "missing closing )"}, {"tls.key_file", "without cert_file"}}},
+		{"host and port are fine", &TCP{Address: "db:5432", Expect: "x+"}, nil},
+		{"IPv6 is fine in brackets", &TCP{Address: "[::1]:http"}, nil},
+		{"a port alone is refused", &TCP{Address: ":5432"}, []problem{{"address", "write host and port"}}},
+		{"a host alone is refused", &TCP{Address: "db"}, []problem{{"address", "write host and port"}}},
+		{"a port that does not exist is refused", &TCP{Address: "db:70000"}, []problem{{"address", "1 to 65535"}}},
+		{"every problem at once", &TCP{Address: "db", Expect: "(", TLS: &tlsconfig.Block{KeyFile: "x"}}, []problem{{"address", "db"}, {"expect", "missing closing )"}, {"tls.key_file", "without cert_file"}}},
 	} {
-		t.Run(test.name, func(t *testing.T) { checkProblems(t, &test.probe, test.want) })
+		t.Run(test.name, func(t *testing.T) { checkProblems(t, test.probe, test.want) })
 	}
 }

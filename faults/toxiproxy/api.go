@@ -165,14 +165,11 @@ func (a *api) proxy(ctx context.Context, name string) (client.Proxy, error) {
 	return proxy, nil
 }
 
-// create makes a proxy with its toxics; one that listens nowhere yet if it is not
-// enabled. Toxics are added before the proxy listens, as there is nothing to wait
-// for then.
+// create makes a proxy and adds its toxics. One with toxics is best created
+// disabled: there is no connection to wait for then.
 func (a *api) create(ctx context.Context, proxy client.Proxy) (client.Proxy, error) {
-	asleep := proxy
-	asleep.Enabled = proxy.Enabled && len(proxy.ActiveToxics) == 0
 	var made client.Proxy
-	if err := a.do(ctx, http.MethodPost, "/proxies", asleep, &made); err != nil {
+	if err := a.do(ctx, http.MethodPost, "/proxies", proxy, &made); err != nil {
 		return client.Proxy{}, err
 	}
 	for _, toxic := range proxy.ActiveToxics {
@@ -180,18 +177,26 @@ func (a *api) create(ctx context.Context, proxy client.Proxy) (client.Proxy, err
 			return client.Proxy{}, err
 		}
 	}
-	if asleep.Enabled == proxy.Enabled {
-		return made, nil
-	}
-	return a.enable(ctx, proxy.Name, true)
+	return made, nil
 }
 
 // enable switches a proxy on or off. POST and not PATCH, as toxiproxy's own client
 // does: servers older than 2.6 know no PATCH.
-func (a *api) enable(ctx context.Context, name string, on bool) (client.Proxy, error) {
-	var proxy client.Proxy
-	err := a.do(ctx, http.MethodPost, proxyPath(name), map[string]bool{"enabled": on}, &proxy)
-	return proxy, err
+//
+// While a proxy is off, the kernel may lend its port to a passing connection of
+// somebody else; so switching on is tried for about two seconds.
+func (a *api) enable(ctx context.Context, name string, on bool) error {
+	for tries := 40; ; tries-- {
+		err := a.do(ctx, http.MethodPost, proxyPath(name), map[string]bool{"enabled": on}, nil)
+		if err == nil || tries == 0 || !strings.Contains(err.Error(), "address already in use") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // deleteProxy counts a proxy that is not there as deleted.

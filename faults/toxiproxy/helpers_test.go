@@ -31,7 +31,7 @@ func open(t *testing.T, url string) *toxiproxy.Toxiproxy {
 // payments makes the proxy that these tests break, and returns where it listens.
 func payments(t *testing.T, connection *toxiproxy.Toxiproxy, upstream string) string {
 	t.Helper()
-	address, err := connection.CreateProxy(t.Context(), "payments", "127.0.0.1:0", upstream)
+	address, err := connection.CreateProxy(t.Context(), "payments", toxiproxytest.Address(t), upstream)
 	if err != nil {
 		t.Fatal(err)
 	}

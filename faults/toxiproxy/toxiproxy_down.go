@@ -44,7 +44,7 @@ func (*Down) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, 
 	if _, err := api.create(change, marker); err != nil {
 		return experiments.Proof{}, fmt.Errorf("marking proxy %s: %w", s.Proxy.Name, err)
 	}
-	if _, err := api.enable(change, s.Proxy.Name, false); err != nil {
+	if err := api.enable(change, s.Proxy.Name, false); err != nil {
 		return experiments.Proof{}, fmt.Errorf("disabling proxy %s: %w", s.Proxy.Name, err)
 	}
 	now, err := api.proxy(ctx, s.Proxy.Name)
@@ -75,7 +75,7 @@ func (s spec) up(ctx context.Context, api *api) error {
 	} else if err != nil {
 		return err
 	}
-	if _, err := api.enable(ctx, s.Proxy.Name, true); err != nil && !notFound(err) {
+	if err := api.enable(ctx, s.Proxy.Name, true); err != nil && !notFound(err) {
 		return err
 	}
 	return api.deleteProxy(ctx, s.aside())

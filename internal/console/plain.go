@@ -8,44 +8,62 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
-	"github.com/gameday-sh/gameday/internal/textsafe"
 )
 
 // NewPlain writes a line for each thing worth reading, for logs of CI and for
-// people without a terminal.
-func NewPlain(w io.Writer) View {
-	return &plainView{w: w, last: map[string]string{}, hits: map[string]experiments.Hit{}}
-}
+// people without a terminal. A line has the seconds since the run began, the phase,
+// and what happened, beginning with the sort of thing it happened to: "fault",
+// "hypothesis", "guard".
+func NewPlain(w io.Writer) View { return &plainView{w: w} }
 
-// plainPace is the time between two lines that say how a long phase stands.
-const plainPace = 10 * time.Second
+const (
+	// plainPace is the longest time without a line on how the hypotheses stand.
+	plainPace = 10 * time.Second
+	// plainUse is the share of a guard's limit from which it is told.
+	plainUse = 0.5
+)
 
 type plainView struct {
-	mu    sync.Mutex
-	w     io.Writer
-	err   error
-	began time.Time
-	phase experiments.Phase
-	last  map[string]string // the newest words of each hypothesis
-	order []string
-	hits  map[string]experiments.Hit
-	told  time.Time
+	mu   sync.Mutex
+	w    io.Writer
+	err  error
+	runs int
+	run  *plainRun
+}
+
+// plainRun is what was told of one scenario.
+type plainRun struct {
+	began, told time.Time
+	hits        map[string]experiments.Hit
+	errors      map[string]string    // the last of each hit
+	near        map[string]bool      // guards that were told to be near their limit
+	standing    []*experiments.Event // the newest judgement of each hypothesis
 }
 
 func (v *plainView) Event(event experiments.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.run == nil || event.Type == experiments.EventBegin {
+		v.run = &plainRun{
+			began: event.At, told: event.At,
+			hits: map[string]experiments.Hit{}, errors: map[string]string{}, near: map[string]bool{},
+		}
+	}
 	switch event.Type {
 	case experiments.EventBegin:
-		v.began, v.told = event.At, event.At
-		v.line(event, "run %s, scenario %s, seed %d", event.Begin.Run, event.Begin.Scenario, event.Begin.Seed)
+		if v.runs++; v.runs > 1 {
+			v.write("\n")
+		}
+		v.line(event, "run %s: scenario %s, seed %d, %s", event.Begin.Run, event.Begin.Scenario, event.Begin.Seed, event.At.UTC().Format(time.RFC3339))
 	case experiments.EventPhase:
-		v.phase, v.told = event.Phase, event.At
+		v.run.told = event.At
 		v.line(event, "%s", phaseWords[event.Phase])
 	case experiments.EventHit:
 		v.hit(event)
 	case experiments.EventJudgement:
 		v.judgement(event)
+	case experiments.EventGuard:
+		v.guard(event)
 	case experiments.EventStop:
 		v.line(event, "STOP: %s", event.Stop.Cause)
 	case experiments.EventNote:
@@ -67,53 +85,94 @@ var phaseWords = map[experiments.Phase]string{
 
 func (v *plainView) hit(event experiments.Event) {
 	h := event.Hit
+	_, known := v.run.hits[h.ID]
 	if h.Hit != nil {
-		v.hits[h.ID] = *h.Hit
+		v.run.hits[h.ID] = *h.Hit
 	}
-	hit := v.hits[h.ID]
+	hit := v.run.hits[h.ID]
 	switch h.Step {
+	case experiments.Planned:
+		if known {
+			return
+		}
+		lasts := ""
+		if hit.Lasts > 0 {
+			lasts = " for " + experiments.FormatDuration(hit.Lasts)
+		}
+		v.line(event, "fault %s planned: %s on %s%s", hit.Fault, hit.Effect, hit.Target, lasts)
 	case experiments.Injected:
-		v.line(event, "%s: %s on %s (%s)", hit.Fault, hit.Effect, hit.Target, h.Seen)
+		v.line(event, "fault %s injected: %s on %s (seen: %s)", hit.Fault, hit.Effect, hit.Target, h.Seen)
 	case experiments.Verified:
 		if hit.Lasts > 0 {
-			v.line(event, "%s: mended %s (%s)", hit.Fault, hit.Target, h.Seen)
+			v.line(event, "fault %s mended: %s (seen: %s)", hit.Fault, hit.Target, h.Seen)
 		}
 	case experiments.Failed, experiments.Stuck:
-		if v.last[h.ID] != h.Error { // tries repeat; words need not
-			v.last[h.ID] = h.Error
-			v.line(event, "%s: %s: %s", hit.Fault, hit.Target, h.Error)
+		if v.run.errors[h.ID] != h.Error { // tries repeat; words need not
+			v.run.errors[h.ID] = h.Error
+			v.line(event, "fault %s %s: %s: %s", hit.Fault, h.Step, hit.Target, h.Error)
 		}
 	}
 }
 
-// judgement tells a hypothesis when its verdict changes, and all of them from time
-// to time.
+// judgement tells a hypothesis when its verdict changes, and all of them where
+// nothing else was told of any for a while.
 func (v *plainView) judgement(event experiments.Event) {
-	words := fmt.Sprintf("%s: %s: %s", event.Name, event.Judgement.Verdict, event.Judgement.Text)
-	if _, known := v.last[event.Name]; !known {
-		v.order = append(v.order, event.Name)
-	}
-	verdict, _, _ := strings.Cut(strings.TrimPrefix(v.last[event.Name], event.Name+": "), ":")
-	changed := verdict != string(event.Judgement.Verdict)
-	v.last[event.Name] = words
-	if changed && event.Judgement.Verdict != experiments.Inconclusive {
-		v.line(event, "%s", words)
-		return
-	}
-	if event.At.Sub(v.told) >= plainPace {
-		v.told = event.At
-		for _, name := range v.order {
-			v.line(event, "%s", v.last[name])
+	run := v.run
+	var before *experiments.Event
+	for i, known := range run.standing {
+		if known.Name == event.Name {
+			before, run.standing[i] = known, &event
 		}
+	}
+	if before == nil {
+		run.standing = append(run.standing, &event)
+	}
+	changed := before == nil || plainVerdict(before) != plainVerdict(&event)
+	switch {
+	case changed && event.Judgement.Verdict != experiments.Inconclusive:
+		v.stand(event.At, event)
+	case event.At.Sub(run.told) >= plainPace:
+		for _, standing := range run.standing {
+			v.stand(event.At, *standing)
+		}
+	}
+}
+
+func plainVerdict(event *experiments.Event) string {
+	if event.MayBreak && event.Judgement.Verdict == experiments.Refuted {
+		return "broken, as it may be while faults are on"
+	}
+	return string(event.Judgement.Verdict)
+}
+
+func (v *plainView) stand(now time.Time, event experiments.Event) {
+	v.run.told = now
+	event.At = now
+	v.line(event, "hypothesis %q %s: %s", event.Name, plainVerdict(&event), event.Judgement.Text)
+}
+
+// guard tells a guard once it comes near its limit; at the limit the stop says so.
+func (v *plainView) guard(event experiments.Event) {
+	if event.Guard.Used >= plainUse && !v.run.near[event.Name] {
+		v.run.near[event.Name] = true
+		v.line(event, "guard %s: %s", event.Name, event.Guard.Text)
 	}
 }
 
 func (v *plainView) line(event experiments.Event, format string, values ...any) {
-	const longest = 400
-	text := textsafe.Line(fmt.Sprintf(format, values...), longest)
-	if _, err := fmt.Fprintf(v.w, "%7.1fs  %-8s  %s\n", event.At.Sub(v.began).Seconds(), event.Phase, text); err != nil && v.err == nil {
-		v.err = fmt.Errorf("write to the terminal: %w", err)
+	text := clean(fmt.Sprintf(format, values...))
+	head := fmt.Sprintf("%7.1fs  %-8s  ", event.At.Sub(v.run.began).Seconds(), event.Phase)
+	v.write(strings.TrimRight(head+text, " ") + "\n")
+}
+
+func (v *plainView) write(text string) {
+	if _, err := io.WriteString(v.w, text); err != nil && v.err == nil {
+		v.err = fmt.Errorf("write the progress: %w", err)
 	}
 }
 
-func (v *plainView) Close() error { return v.err }
+func (v *plainView) Close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err
+}

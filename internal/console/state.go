@@ -34,6 +34,7 @@ type liveRun struct {
 type liveHypothesis struct {
 	name, series string
 	judgement    experiments.Judgement
+	mayBreak     bool
 }
 
 type liveHit struct {
@@ -96,7 +97,7 @@ func (r *liveRun) event(e experiments.Event) {
 		}
 	case experiments.EventJudgement:
 		if e.Judgement != nil {
-			r.judgement(clean(e.Name), e.Series, *e.Judgement)
+			r.judgement(&liveHypothesis{clean(e.Name), e.Series, *e.Judgement, e.MayBreak})
 		}
 	case experiments.EventGuard:
 		if e.Guard != nil {
@@ -138,15 +139,15 @@ func (r *liveRun) hit(at time.Time, e experiments.HitEvent) {
 	}
 }
 
-func (r *liveRun) judgement(name, series string, j experiments.Judgement) {
-	j.Text, j.Unit = clean(j.Text), clean(j.Unit)
+func (r *liveRun) judgement(now *liveHypothesis) {
+	now.judgement.Text, now.judgement.Unit = clean(now.judgement.Text), clean(now.judgement.Unit)
 	for _, h := range r.hypotheses {
-		if h.name == name {
-			h.series, h.judgement = series, j
+		if h.name == now.name {
+			*h = *now
 			return
 		}
 	}
-	r.hypotheses = append(r.hypotheses, &liveHypothesis{name, series, j})
+	r.hypotheses = append(r.hypotheses, now)
 }
 
 func (r *liveRun) guard(name string, reading experiments.Reading) {

@@ -231,7 +231,11 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 	} else if part, failed = e.absentPart(p, parts); failed != nil {
 		return 0, 0, "", failed
 	}
-	if seen, ok := latest(parts, partSeen); ok && at.Sub(seen) > limit {
+	seen, present := latest(parts, partSeen)
+	if !present && len(p.other) > 0 && !p.part.absentIsZero && len(parts["bad"]) > 0 {
+		return fail(experiments.Stale, "the series of bad ended; what is left in the window speaks of the past%s", e.Prometheus.trouble())
+	}
+	if present && at.Sub(seen) > limit {
 		return fail(experiments.Stale, "the newest sample of the metric of %s is %s old, more than %s%s", p.partName(), age(at, seen), experiments.FormatDuration(limit), e.Prometheus.trouble())
 	}
 	if failed := e.checkLabels(ctx, p, at); failed != nil {

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,7 +48,10 @@ func Server(t testing.TB) (string, *os.Process) {
 	// The program cannot say which free port it took, so one is picked for it. If
 	// somebody else gets it first, another is tried.
 	for range 5 {
-		host, port := "127.0.0.1", freePort(t)
+		host, port, err := net.SplitHostPort(Address(t))
+		if err != nil {
+			t.Fatal(err)
+		}
 		var output bytes.Buffer
 		command := exec.Command(path, "-host", host, "-port", port)
 		command.Stdout, command.Stderr = &output, &output
@@ -75,18 +80,20 @@ func Server(t testing.TB) (string, *os.Process) {
 	return "", nil
 }
 
-func freePort(t testing.TB) string {
+// Address is a free address below the ports that kernels lend to outgoing
+// connections: a proxy that is off for a moment gets it back, which it would not of
+// a port 0 while other tests run.
+func Address(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(12000+rand.IntN(20000))))
+		if err == nil {
+			listener.Close()
+			return listener.Addr().String()
+		}
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port found")
+	return ""
 }
 
 func answers(url string, exited <-chan struct{}) bool {

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+)
+
+// TestMain lets the test binary be gameday itself: the scripts call it, and a
+// runner under test starts it as its watchdog.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gameday": main})
+}
+
+// TestScripts runs the command line as people and CI type it. Each script has a
+// healthy web server at $FRONT, a toxiproxy-server at $TOXIPROXY with a proxy
+// "payments" in front of that server, at $PAYMENTS, and a state folder of its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			tb := env.T().(testing.TB)
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/broken" {
+					w.WriteHeader(http.StatusServiceUnavailable)
+				}
+			}))
+			env.Defer(front.Close)
+			url, _ := toxiproxytest.Server(tb)
+			env.Setenv("FRONT", front.URL)
+			env.Setenv("TOXIPROXY", url)
+			env.Setenv("PAYMENTS", makeProxy(tb, url, "payments", front.Listener.Addr().String()))
+			env.Setenv("GAMEDAY_STATE", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("CLOSED", closedAddress(tb))
+			return nil
+		},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// closedAddress is a loopback address on which nobody listens.
+func closedAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return listener.Addr().String()
+}

@@ -1,0 +1,253 @@
+package prom
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// realServer runs a Prometheus server that scrapes these targets each 200 ms.
+func realServer(t *testing.T, targets ...string) string {
+	t.Helper()
+	binary := os.Getenv("GAMEDAY_TEST_PROMETHEUS")
+	if binary == "" {
+		var err error
+		if binary, err = exec.LookPath("prometheus"); err != nil {
+			t.Skip("needs a real Prometheus server: install one (Debian: apt-get install prometheus), or name the program in GAMEDAY_TEST_PROMETHEUS")
+		}
+	}
+	dir := t.TempDir()
+	config := "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs:\n- job_name: shop\n  static_configs:\n"
+	for _, target := range targets {
+		config += fmt.Sprintf("  - targets: [%q]\n", target)
+	}
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--enable-feature=native-histograms")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			_ = cmd.Process.Kill()
+			<-done
+		}
+		_ = log.Close()
+		if t.Failed() {
+			if text, err := os.ReadFile(log.Name()); err == nil {
+				t.Logf("the server's log:\n%s", text)
+			}
+		}
+	})
+	url := "http://" + address
+	eventually(t, "the server is ready", func() bool {
+		select {
+		case err := <-done:
+			done <- err
+			t.Fatalf("the server ended: %v", err)
+		default:
+		}
+		resp, err := http.Get(url + "/-/ready")
+		if err != nil {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return url
+}
+
+// shop is a target with a steady load: of 1000 requests a second 100 are bad, and
+// their latencies are spread evenly over 0 to 1 s.
+type shop struct {
+	mu       sync.Mutex
+	began    time.Time
+	done     int
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	latency  prometheus.Histogram
+}
+
+func newShop() *shop {
+	s := &shop{began: time.Now(), registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total"}, []string{"code"}),
+		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "latency_seconds", Buckets: prometheus.DefBuckets, NativeHistogramBucketFactor: 1.1})}
+	s.registry.MustRegister(s.requests, s.latency)
+	return s
+}
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	for goal := int(time.Since(s.began).Milliseconds()); s.done < goal; s.done++ {
+		code := "200"
+		if s.done%10 == 0 {
+			code = "500"
+		}
+		s.requests.WithLabelValues(code).Inc()
+		s.latency.Observe(float64(s.done%100)/100 + 0.005)
+	}
+	s.mu.Unlock()
+	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
+
+func TestTheBuiltInOneAgreesWithARealServer(t *testing.T) {
+	shop := newShop()
+	target := serve(t, shop.ServeHTTP)
+	pace := 200 * time.Millisecond
+	real := dial(t, &Prometheus{URL: realServer(t, strings.TrimPrefix(target, "http://")), ScrapeInterval: &pace})
+	inside := &Prometheus{ScrapeInterval: &pace}
+	dial(t, inside)
+	scrape := &Scrape{Prometheus: inside, URL: target + "/metrics", Every: pace, Job: "shop"}
+	if err := scrape.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = scrape.Close() })
+	const enough = `count_over_time(latency_seconds_count[10s]) >= bool 22`
+	eventually(t, "both have 22 scrapes", func() bool { return is(t, real, enough, 1) && is(t, inside, enough, 1) })
+
+	at := time.Now()
+	for query, test := range map[string]struct{ want, tolerance float64 }{
+		`sum(rate(http_requests_total{job="shop"}[4s]))`:                                       {1000, 0.05},
+		`sum(increase(http_requests_total{code="500"}[4s]))`:                                   {400, 0.05},
+		`sum(rate(http_requests_total{code=~"5.."}[4s])) / sum(rate(http_requests_total[4s]))`: {0.1, 0.02},
+		`histogram_quantile(0.8, sum by (le) (rate(latency_seconds_bucket[4s])))`:              {0.8, 0.03},
+		`histogram_quantile(0.8, sum(rate(latency_seconds[4s])))`:                              {0.8, 0.06},
+		`histogram_count(sum(rate(latency_seconds[4s])))`:                                      {1000, 0.05},
+		`histogram_sum(sum(rate(latency_seconds[4s])))`:                                        {500, 0.05},
+		`avg(up{job="shop"})`: {1, 0},
+	} {
+		for name, p := range map[string]*Prometheus{"built-in": inside, "server": real} {
+			answer, err := p.Query(t.Context(), query, at)
+			if err != nil || len(answer.Points) != 1 {
+				t.Errorf("%s: %s = %+v (%v)", name, query, answer.Points, err)
+				continue
+			}
+			if got := answer.Points[0].Value; math.Abs(got-test.want) > test.tolerance*test.want {
+				t.Errorf("%s: %s = %v, want %v ± %v%%", name, query, got, test.want, test.tolerance*100)
+			}
+		}
+	}
+	for name, p := range map[string]*Prometheus{"built-in": inside, "server": real} {
+		for form, sli := range map[string]*Events{
+			"bad":  {Prometheus: p, Bad: `sum(rate(http_requests_total{code=~"5.."}[$window]))`, Total: `sum(rate(http_requests_total[$window]))`},
+			"good": {Prometheus: p, Good: `sum(increase(http_requests_total{code!~"5.."}[$window]))`, Total: `sum(rate(http_requests_total[$window]))`},
+		} {
+			got := sli.Count(t.Context(), at, 3*time.Second)
+			if got.Condition != experiments.OK || math.Abs(got.Total-3000) > 150 || math.Abs(got.Ratio()-0.1) > 0.005 {
+				t.Errorf("%s, %s: %+v, want 300 bad of 3000", name, form, got)
+			}
+		}
+	}
+}
+
+func TestARealServersConditionsAreToldApart(t *testing.T) {
+	stop := make(chan struct{})
+	shop := newShop()
+	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stop:
+			http.Error(w, "gone", http.StatusServiceUnavailable)
+		default:
+			shop.ServeHTTP(w, r)
+		}
+	})
+	pace := 200 * time.Millisecond
+	p := dial(t, &Prometheus{URL: realServer(t, strings.TrimPrefix(target, "http://")), ScrapeInterval: &pace})
+	eventually(t, "the server has 3 scrapes", func() bool { return is(t, p, `count_over_time(latency_seconds_count[10s]) >= bool 3`, 1) })
+	count := func(bad, good, total string) experiments.Count {
+		return (&Events{Prometheus: p, Bad: bad, Good: good, Total: total}).Count(t.Context(), time.Now(), 10*time.Second)
+	}
+	const all = `sum(rate(http_requests_total[$window]))`
+	for name, test := range map[string]struct {
+		got       experiments.Count
+		condition experiments.Condition
+		why       string
+	}{
+		"a good one":     {count(`sum(rate(http_requests_total{code="500"}[$window]))`, "", all), experiments.OK, ""},
+		"no such code":   {count(`sum(rate(http_requests_total{code="599"}[$window]))`, "", all), experiments.OK, ""},
+		"no such label":  {count("", `sum(rate(http_requests_total{status!="500"}[$window]))`, all), experiments.NoData, `"status"`},
+		"no such metric": {count(`sum(rate(erors_total[$window]))`, "", all), experiments.NoData, "does not exist"},
+		"no such total":  {count(`sum(rate(erors_total[$window]))`, "", `sum(rate(reqests_total[$window]))`), experiments.NoData, "now and in the last hour"},
+		"several series": {count(`sum(rate(http_requests_total{code="500"}[$window]))`, "", `rate(http_requests_total[$window])`), experiments.ManySeries, "2 series"},
+	} {
+		if test.got.Condition != test.condition || !strings.Contains(test.got.Why, test.why) {
+			t.Errorf("%s: %q (%s), want %q (%s)", name, test.got.Condition, test.got.Why, test.condition, test.why)
+		}
+	}
+	for query, want := range map[string]experiments.Condition{
+		`sum(http_requests_total)`:       experiments.OK,
+		`1`:                              experiments.OK,
+		`http_requests_total`:            experiments.ManySeries,
+		`no_such_metric`:                 experiments.NoData,
+		`sum(http_requests_total) < 0`:   experiments.NoData,
+		`sum(http_requests_total) * NaN`: experiments.NotANumber,
+		`sum(`:                           experiments.Refused,
+		`"x"`:                            experiments.Refused,
+	} {
+		if got := (&Query{Prometheus: p, Query: query}).Measure(t.Context()); got.Condition != want {
+			t.Errorf("%s: %q (%s), want %q", query, got.Condition, got.Why, want)
+		}
+	}
+	// The target goes; rate() would still speak of it.
+	close(stop)
+	eventually(t, "the server sees that", func() bool { return is(t, p, `up`, 0) })
+	got := count(`sum(rate(http_requests_total{code="500"}[$window]))`, "", all)
+	if got.Condition != experiments.Stale {
+		t.Errorf("a target that is gone: %+v", got)
+	}
+}
+
+func TestARealServerThatDoesNotAnswerIsUnreachable(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	p := dial(t, &Prometheus{URL: "http://" + listener.Addr().String(), Timeout: 50 * time.Millisecond})
+	got := (&Query{Prometheus: p, Query: "up"}).Measure(context.WithoutCancel(t.Context()))
+	if got.Condition != experiments.Unreachable || !strings.Contains(got.Why, "timeout 50ms") {
+		t.Errorf("%q (%s)", got.Condition, got.Why)
+	}
+	if _, err := p.Query(t.Context(), "up", now); errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an error without words: %v", err)
+	}
+}
