@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,27 +22,22 @@ func newAbortCommand(global *globalFlags) *cobra.Command {
 	var reason string
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use:   "abort RUN",
+		Use:   "abort [RUN]",
 		Short: "Stop a run from another terminal: it mends everything and reports",
 		Long: `abort asks a run to stop, and waits until it has mended everything it broke. RUN is
-"last", the run's name, or a part of it.`,
-		Example: "  gameday abort last --reason \"customers are calling\"",
-		Args:    cobra.ExactArgs(1),
+its name or a part of it; it may be left out if only one run is going on.`,
+		Example: "  gameday abort --reason \"customers are calling\"\n  gameday abort slow-payments",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			home, err := state.Open(global.state)
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
-			run, dir, err := home.Find(args[0])
+			run, err := goingOn(home, args)
 			if err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
-			if alive, err := journal.Alive(dir); err != nil || !alive {
-				if err == nil {
-					err = fmt.Errorf("run %s is not going on; if it died, `gameday recover %s` mends what it left", run, run)
-				}
-				return &exitError{experiments.Invalid.ExitCode(), err}
-			}
+			dir := home.RunPath(run)
 			if err := askToAbort(dir, reason); err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
@@ -64,6 +61,35 @@ func newAbortCommand(global *globalFlags) *cobra.Command {
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the report")
 	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for the mending")
 	return cmd
+}
+
+// goingOn picks, among the runs that are going on, the one that args name, or the
+// only one.
+func goingOn(home state.Dir, args []string) (string, error) {
+	live, err := home.Live()
+	if err != nil {
+		return "", err
+	}
+	slices.Reverse(live)
+	var going []string
+	for _, run := range live {
+		if alive, err := journal.Alive(home.RunPath(run)); err == nil && alive {
+			going = append(going, run)
+		}
+	}
+	switch {
+	case len(going) == 0:
+		return "", errors.New("no run is going on; if one died, `gameday recover` mends what it left")
+	case len(args) > 0:
+		run, err := state.Pick(args[0], going)
+		if err != nil {
+			return "", fmt.Errorf("among the runs that are going on, %w", err)
+		}
+		return run, nil
+	case len(going) > 1:
+		return "", fmt.Errorf("%d runs are going on (%s); name the one to stop", len(going), strings.Join(going, ", "))
+	}
+	return going[0], nil
 }
 
 func askToAbort(dir, reason string) error {

@@ -298,21 +298,21 @@ func TestASilentConnectionCostsOneOfManyMeasurements(t *testing.T) {
 	health, _ := startGRPC(t, "127.0.0.1:0", healthServices)
 	for _, test := range []struct {
 		name, target string
-		probe        func(address string) (experiments.Probe, *links)
+		probe        func(t *testing.T, address string) (experiments.Probe, *links)
 	}{
-		{"http/1.1", web.Listener.Addr().String(), func(address string) (experiments.Probe, *links) {
+		{"http/1.1", web.Listener.Addr().String(), func(t *testing.T, address string) (experiments.Probe, *links) {
 			p := newHTTP(t, "https://"+address)
 			p.HTTP2, p.TLS = false, &tlsconfig.Block{CAFile: authority.CAFile}
 			expectGood(t, measure(t, p, patience))
 			return p, &p.client.peek().links
 		}},
-		{"http/2", web.Listener.Addr().String(), func(address string) (experiments.Probe, *links) {
+		{"http/2", web.Listener.Addr().String(), func(t *testing.T, address string) (experiments.Probe, *links) {
 			p := newHTTP(t, "https://"+address)
 			p.TLS = &tlsconfig.Block{CAFile: authority.CAFile}
 			expectGood(t, measure(t, p, patience))
 			return p, &p.client.peek().links
 		}},
-		{"grpc", health, func(address string) (experiments.Probe, *links) {
+		{"grpc", health, func(t *testing.T, address string) (experiments.Probe, *links) {
 			p := newGRPC(t, address)
 			expectGood(t, measure(t, p, patience))
 			return p, &p.client.peek().links
@@ -320,7 +320,7 @@ func TestASilentConnectionCostsOneOfManyMeasurements(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wire := newCut(t, test.target)
-			probe, links := test.probe(wire.address)
+			probe, links := test.probe(t, wire.address)
 			// Many at once leave one connection behind.
 			for _, s := range measureAll(t, probe, 2, patience) {
 				expectGood(t, s)

@@ -44,7 +44,7 @@ func render(state *liveState, s screen) string {
 	}
 	lines = lines[:min(len(lines), room)]
 	for i := range lines {
-		lines[i] = cut(lines[i], s.width)
+		lines[i] = strings.TrimRight(cut(lines[i], s.width), " ")
 	}
 	return strings.Join(append(lines, ""), "\n")
 }
@@ -206,8 +206,9 @@ func (s screen) hypotheses(run *liveRun) section {
 	for _, h := range run.hypotheses {
 		name = max(name, ansi.StringWidth(h.name))
 	}
-	name = min(name, max(rest*3/8, 8))
-	graph := min(max(rest/4, 6), mostPoints)
+	name = min(name, max(rest*7/16, 8))
+	// The value has a right to some room; what is left over is the graph's.
+	graph := min(max(rest-name-max(rest*3/8, 16), 6), rest/3, mostPoints)
 	if rest < 36 {
 		graph = 0
 	}

@@ -97,7 +97,7 @@ func TestWhatAFrameSays(t *testing.T) {
 		{"a finished one says its verdict and nothing of keys", finishedTape(), 80, 24, []string{"held: every hypothesis held"}, []string{"Ctrl-C"}},
 		{"what is allowed to break is not called refuted", disruptTape(), 80, 24, []string{"may break "}, []string{"refuted"}},
 		{"an injected hit says what is left of its time", disruptTape(), 80, 24, []string{"0:18 left"}, nil},
-		{"a mended hit says how long it was there", finishedTape(), 80, 24, []string{"for 30s"}, []string{" left\n"}},
+		{"a mended hit says how long it was there", finishedTape(), 80, 24, []string{"for 30s"}, []string{"0:18 left"}},
 		{"a hit whose revert fails says why", abortedTape(), 200, 60, []string{"stuck", "connection refused"}, nil},
 		{"a hit that never was says so at the end", baselineTape().end(experiments.Aborted, "interrupted"), 80, 24, []string{"left out"}, []string{"planned"}},
 		{"a failed measurement is marked", disruptTape(), 80, 24, []string{failedMark}, nil},

@@ -133,13 +133,19 @@ func (d Dir) Find(text string) (name, path string, err error) {
 	if len(runs) == 0 {
 		return "", "", fmt.Errorf("there are no runs in %s", d.root)
 	}
-	if text == "last" {
-		return runs[0], d.path("runs", runs[0]), nil
+	name, err = Pick(text, runs)
+	return name, d.path("runs", name), err
+}
+
+// Pick finds the run that a person means among runs, the newest first.
+func Pick(text string, runs []string) (string, error) {
+	if text == "last" && len(runs) > 0 {
+		return runs[0], nil
 	}
 	var found []string
 	for _, run := range runs {
 		if run == text {
-			return run, d.path("runs", run), nil
+			return run, nil
 		}
 		if strings.HasPrefix(run, text) || strings.Contains(run, "-"+text) {
 			found = append(found, run)
@@ -147,11 +153,11 @@ func (d Dir) Find(text string) (name, path string, err error) {
 	}
 	switch len(found) {
 	case 1:
-		return found[0], d.path("runs", found[0]), nil
+		return found[0], nil
 	case 0:
-		return "", "", fmt.Errorf("no run is named %q; the newest is %s (`gameday runs` lists them)", text, runs[0])
+		return "", fmt.Errorf("no run is named %q; `gameday runs` lists them", text)
 	}
-	return "", "", fmt.Errorf("%q fits %d runs, such as %s and %s; type more of the name", text, len(found), found[0], found[1])
+	return "", fmt.Errorf("%q fits %d runs, such as %s and %s; type more of the name", text, len(found), found[0], found[1])
 }
 
 // MarkLive notes on disk that a run may have something to mend.

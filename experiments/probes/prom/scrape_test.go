@@ -18,7 +18,13 @@ import (
 // serve starts a target on the loopback.
 func serve(t testing.TB, handler http.HandlerFunc) string {
 	t.Helper()
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A server that has not read the body does not see the client go.
+		if err := r.ParseForm(); err != nil {
+			t.Errorf("form: %v", err)
+		}
+		handler(w, r)
+	}))
 	t.Cleanup(server.Close)
 	return server.URL
 }
