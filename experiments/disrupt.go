@@ -33,7 +33,15 @@ func (r *runner) disrupt(ctx context.Context) {
 		players.Wait()
 		close(ended)
 	}()
-	r.loop(ctx, ended, nil)
+	// A fault that does not keep to its context must not keep the others from being
+	// mended; what it may have done is outstanding, and is mended with them.
+	var limit time.Time
+	r.loop(ctx, ended, func() bool {
+		if work.Err() != nil && limit.IsZero() {
+			limit = time.Now().Add(r.e.RevertWithin)
+		}
+		return !limit.IsZero() && time.Now().After(limit)
+	})
 	r.cancelWork = nil
 }
 
@@ -97,7 +105,11 @@ func (r *runner) round(ctx context.Context, plan *FaultPlan, round int) ([]Hit, 
 		}
 		planned = append(planned, r.hits.plan(hit))
 	}
-	return hits, r.commit(planned...)
+	if err := r.commit(planned...); err != nil {
+		return nil, err
+	}
+	r.markArmed(hits)
+	return hits, nil
 }
 
 // injectAll injects the hits of a round, one after the other, and proves each.
@@ -155,12 +167,15 @@ func (r *runner) injected(at time.Time) {
 // revertAll mends everything that may be broken, newest first, while measuring and
 // watching go on. It returns when all is proven mended or its time is up.
 func (r *runner) revertAll(ctx context.Context) {
+	hits := r.hits.outstanding()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.revertHits(ctx, r.hits.outstanding())
+		r.revertHits(ctx, hits)
 	}()
-	r.loop(ctx, ended, nil)
+	// Each has its own limit; a fault that does not keep to it is left to the watchdog.
+	limit := time.Now().Add(time.Duration(len(hits)+1) * r.e.RevertWithin)
+	r.loop(ctx, ended, func() bool { return time.Now().After(limit) })
 	restored := r.hits.lastVerified()
 	if r.hits.injected() > 0 && restored.IsZero() {
 		restored = time.Now()

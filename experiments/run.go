@@ -25,6 +25,8 @@ type Options struct {
 	Redact func(string) string
 	// Observe, if set, is given every sample of a probe.
 	Observe func(*Probed, Sample)
+	// Alive, if set, is called all the time while the runner works.
+	Alive func()
 	// Arm returns when the watchdog has said that it is watching. It is called before
 	// the first hit that relies on it. Without it such hits are refused.
 	Arm func(ctx context.Context) error
@@ -294,6 +296,11 @@ func (r *runner) momentAt(at time.Time, kind, text string) {
 	r.timeline = append(r.timeline, Moment{At: at, Kind: kind, Text: text})
 }
 
+// usualRevert is how long reverting everything takes at most where nothing is in
+// the way, proofs included. RevertWithin, the most it may take, would have guards
+// brake for a wall that is hardly ever there.
+const usualRevert = 2 * time.Second
+
 // plan asks every fault whom it would hit, claims the targets and arms the
 // watchdog. It changes nothing in the world.
 func (r *runner) plan(ctx context.Context) error {
@@ -302,7 +309,7 @@ func (r *runner) plan(ctx context.Context) error {
 		return err
 	}
 	r.slots, r.length = blueprint.Slots, blueprint.Length
-	r.history.Planned, r.history.Reverting = r.length, r.e.RevertWithin
+	r.history.Planned, r.history.Reverting = r.length, min(usualRevert, r.e.RevertWithin)
 	var planned []Event
 	watched := false
 	for i := range blueprint.Hits {
@@ -322,7 +329,17 @@ func (r *runner) plan(ctx context.Context) error {
 	if err := r.commit(planned...); err != nil {
 		return err
 	}
+	r.markArmed(blueprint.Hits...)
 	return ctx.Err()
+}
+
+// markArmed notes that the fuse of hits is armed.
+func (r *runner) markArmed(rounds ...[]Hit) {
+	for _, hit := range slices.Concat(rounds...) {
+		if hit.Fuse != "" && r.armed {
+			r.emit(r.hits.step(hit.ID, Armed, hit.Fuse, "", nil))
+		}
+	}
 }
 
 func (r *runner) arm(ctx context.Context) error {

@@ -312,6 +312,9 @@ func (r *runner) drain(measures *sync.WaitGroup) {
 }
 
 func (r *runner) tick(now time.Time) {
+	if r.o.Alive != nil {
+		r.o.Alive()
+	}
 	if now.After(r.history.Now) {
 		r.history.Now = now
 	}

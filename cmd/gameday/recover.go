@@ -43,7 +43,7 @@ It exits with 0 when nothing is left, else with 6.`,
 			total := 0
 			var problems []error
 			for _, dir := range dirs {
-				left, err := mendRun(cmd.Context(), global, dir, within, 0, cmd.OutOrStdout())
+				left, err := mendRun(cmd.Context(), global, dir, within, time.Second, cmd.OutOrStdout())
 				total += left
 				if err != nil {
 					problems = append(problems, err)

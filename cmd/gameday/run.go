@@ -158,6 +158,15 @@ func newView(cmd *cobra.Command, global *globalFlags, flags *runFlags) (console.
 	if flags.asJSON {
 		return console.NewJSON(out), nil
 	}
+	colour, err := global.coloured(out)
+	if err != nil {
+		return nil, err
+	}
+	if terminal, ok := out.(*os.File); ok && !flags.plain {
+		if _, yes := isTerminal(out); yes && os.Getenv("TERM") != "dumb" {
+			return console.NewLive(terminal, colour), nil
+		}
+	}
 	return console.NewPlain(out), nil
 }
 

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,12 +19,25 @@ import (
 // TestMain lets the test binary be gameday itself: the scripts call it, and a
 // runner under test starts it as its watchdog.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gameday": main})
+	testscript.Main(m, map[string]func(){"gameday": main, "toxics": printToxics})
+}
+
+// printToxics is a command for scripts: the toxics on the proxy "payments", as JSON.
+func printToxics() {
+	answer, err := http.Get(os.Getenv("TOXIPROXY") + "/proxies/payments/toxics")
+	if err == nil {
+		_, err = io.Copy(os.Stdout, answer.Body)
+		err = errors.Join(err, answer.Body.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // TestScripts runs the command line as people and CI type it. Each script has a
 // healthy web server at $FRONT, a toxiproxy-server at $TOXIPROXY with a proxy
-// "payments" in front of that server, at $PAYMENTS, and a state folder of its own.
+// "payments" in front of that server, and a state folder of its own.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
@@ -36,7 +52,7 @@ func TestScripts(t *testing.T) {
 			url, _ := toxiproxytest.Server(tb)
 			env.Setenv("FRONT", front.URL)
 			env.Setenv("TOXIPROXY", url)
-			env.Setenv("PAYMENTS", makeProxy(tb, url, "payments", front.Listener.Addr().String()))
+			makeProxy(tb, url, "payments", front.Listener.Addr().String())
 			env.Setenv("GAMEDAY_STATE", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("CLOSED", closedAddress(tb))

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -30,6 +31,29 @@ type session struct {
 	run, dir string
 	journal  *journal.Journal
 	watchdog *watchdog
+
+	// What tells the watchdog that the runner still works: while things are broken its
+	// loop must have turned lately.
+	breaking  atomic.Bool
+	lastAlive atomic.Int64 // in Unix nanoseconds
+}
+
+// hangLimit is how long the runner's loop may stand still while things are broken.
+const hangLimit = 5 * time.Second
+
+// watch shows an event, and notes whether things may be broken.
+func (s *session) watch(event experiments.Event) {
+	if event.Type == experiments.EventPhase {
+		s.lastAlive.Store(time.Now().UnixNano())
+		s.breaking.Store(event.Phase == experiments.PhaseDisrupt || event.Phase == experiments.PhaseRevert)
+	}
+	s.view.Event(event)
+}
+
+// alive tells whether the runner works: a process that is there and stands still is
+// no better than a dead one.
+func (s *session) alive() bool {
+	return !s.breaking.Load() || time.Since(time.Unix(0, s.lastAlive.Load())) < hangLimit
 }
 
 // revertSpace is what the journal keeps free for the records of mending.
@@ -63,13 +87,15 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	result = experiments.Run(ctx, e, experiments.Options{
 		Run: s.run, Version: version(), Host: host, PID: os.Getpid(),
 		Journal: s.journal,
-		Watch:   s.view.Event,
+		Watch:   s.watch,
+		Alive:   func() { s.lastAlive.Store(time.Now().UnixNano()) },
 		Redact:  s.redact,
 		Observe: observe,
 		Arm: func(ctx context.Context) error {
-			s.watchdog, err = startWatchdog(ctx, s.state.Root(), s.run, s.dir, func() {
+			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.alive, func() {
 				cancel(&experiments.StopRequest{Cause: "the watchdog process is gone, and with it what would end the faults if gameday died", At: time.Now()})
 			})
+			s.watchdog = armed
 			return err
 		},
 		Hold:  func(target string) (func(), error) { return s.state.Hold(s.run, target) },

@@ -45,8 +45,9 @@ type watchdog struct {
 }
 
 // startWatchdog starts the watchdog of a run and returns when it says that it is
-// armed. It calls gone if the watchdog ends before it is dismissed.
-func startWatchdog(ctx context.Context, root, run, dir string, gone func()) (*watchdog, error) {
+// armed. It beats as long as alive says so, and calls gone if the watchdog ends
+// before it is dismissed.
+func startWatchdog(ctx context.Context, root, dir string, alive func() bool, gone func()) (*watchdog, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -55,7 +56,6 @@ func startWatchdog(ctx context.Context, root, run, dir string, gone func()) (*wa
 	if err != nil {
 		return nil, fmt.Errorf("open the watchdog's log: %w", err)
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
 	process := exec.Command(program)
 	process.Args = []string{"gameday", "watchdog", "--state", root, "--parent", strconv.Itoa(os.Getpid()), dir}
 	process.Stderr = log
@@ -71,7 +71,8 @@ func startWatchdog(ctx context.Context, root, run, dir string, gone func()) (*wa
 	if err != nil {
 		return nil, fmt.Errorf("connect to the watchdog: %w", err)
 	}
-	if err := process.Start(); err != nil {
+	// It has the log as its own file by then, or never will.
+	if err := errors.Join(process.Start(), log.Close()); err != nil {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	w := &watchdog{process: process, stdin: stdin, beating: make(chan struct{}), waited: make(chan error, 1)}
@@ -98,18 +99,20 @@ func startWatchdog(ctx context.Context, root, run, dir string, gone func()) (*wa
 	}
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = stop
-	go w.beat(beating, gone)
+	go w.beat(beating, alive, gone)
 	return w, nil
 }
 
-func (w *watchdog) beat(ctx context.Context, gone func()) {
+func (w *watchdog) beat(ctx context.Context, alive func() bool, gone func()) {
 	defer close(w.beating)
 	ticker := time.NewTicker(beatPace)
 	defer ticker.Stop()
 	for {
-		if _, err := io.WriteString(w.stdin, beatWord+"\n"); err != nil {
-			gone()
-			return
+		if alive() {
+			if _, err := io.WriteString(w.stdin, beatWord+"\n"); err != nil {
+				gone()
+				return
+			}
 		}
 		select {
 		case <-ticker.C:

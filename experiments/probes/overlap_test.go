@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/experiments/probes/prom"
 	"github.com/gameday-sh/gameday/internal/tlsconfig"
 	"github.com/gameday-sh/gameday/internal/tlsconfig/tlstest"
 )
@@ -173,6 +174,8 @@ func TestMeasurementsThatOverlapSeeWhatOneSees(t *testing.T) {
 				var over atomic.Bool
 				var good, bad atomic.Int64
 				var all sync.WaitGroup
+				defer all.Wait()
+				defer over.Store(true)
 				for range crowd {
 					all.Go(func() {
 						for !over.Load() {
@@ -329,6 +332,8 @@ func TestASilentConnectionCostsOneOfManyMeasurements(t *testing.T) {
 			ctx, end := context.WithCancelCause(t.Context())
 			var lost experiments.Sample
 			var wait sync.WaitGroup
+			defer wait.Wait()
+			defer end(context.DeadlineExceeded)
 			wait.Go(func() { lost = probe.Measure(&timedOut{ctx}) })
 			for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 				links.mu.Lock()
@@ -394,6 +399,63 @@ func TestMeasurementsThatOverlapPrepareOnce(t *testing.T) {
 	all.Wait()
 	if prepared.Load() != 1 || value.peek() == nil {
 		t.Errorf("prepared %d times after the failure, want once", prepared.Load())
+	}
+}
+
+func TestQueriesThatOverlapReadWhatOneReads(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	answers := func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"4"]}]}}`)
+	}
+	for _, test := range []struct {
+		name   string
+		server func(*testing.T) string
+		good   bool
+	}{
+		{"the built-in Prometheus", func(*testing.T) string { return "" }, true},
+		{"a server that answers", func(t *testing.T) string {
+			server := httptest.NewServer(http.HandlerFunc(answers))
+			t.Cleanup(server.Close)
+			return server.URL
+		}, true},
+		{"a server that hangs", func(t *testing.T) string { return "http://" + serve(t, hang) }, false},
+		{"a server that resets", func(t *testing.T) string { return "http://" + serve(t, reset) }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			source := &prom.Prometheus{URL: test.server(t), Timeout: patience}
+			if err := source.Open(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			closeAfter(t, source)
+			probed := &experiments.Probed{Name: "queue", Kind: "exec", Every: time.Second}
+			observe := func(times int) {
+				for range times {
+					if err := source.Observe(probed, experiments.Sample{At: time.Now(), Took: time.Millisecond, Value: 4}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			observe(1)
+			probe := &prom.Query{Prometheus: source, Query: "max(gameday_probe_value)"}
+			var writing sync.WaitGroup
+			writing.Go(func() { observe(200) }) // what is measured arrives meanwhile
+			timeout := patience
+			if !test.good {
+				timeout = 200 * time.Millisecond
+			}
+			for _, s := range measureAll(t, probe, 3, timeout) {
+				switch {
+				case test.good && (!s.HasValue() || s.Value != 4):
+					t.Fatalf("sample: %+v, want 4", s)
+				case !test.good && s.Condition != experiments.Unreachable:
+					t.Fatalf("sample: %+v, want condition %q", s, experiments.Unreachable)
+				}
+			}
+			writing.Wait()
+		})
+	}
+	if err := goleak.Find(before); err != nil {
+		t.Errorf("after Close: %v", err)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func NewPlain(w io.Writer) View { return &plainView{w: w} }
 
 const (
-	// plainPace is the longest time without a line on how the hypotheses stand.
+	// plainPace is the longest time without a line on how a hypothesis stands.
 	plainPace = 10 * time.Second
 	// plainUse is the share of a guard's limit from which it is told.
 	plainUse = 0.5
@@ -33,11 +33,12 @@ type plainView struct {
 
 // plainRun is what was told of one scenario.
 type plainRun struct {
-	began, told time.Time
-	hits        map[string]experiments.Hit
-	errors      map[string]string    // the last of each hit
-	near        map[string]bool      // guards that were told to be near their limit
-	standing    []*experiments.Event // the newest judgement of each hypothesis
+	began    time.Time
+	hits     map[string]experiments.Hit
+	errors   map[string]string    // the last of each hit
+	near     map[string]bool      // guards that were told to be near their limit
+	verdicts map[string]string    // of each hypothesis, in words
+	told     map[string]time.Time // when it was told last, or its phase began
 }
 
 func (v *plainView) Event(event experiments.Event) {
@@ -45,8 +46,8 @@ func (v *plainView) Event(event experiments.Event) {
 	defer v.mu.Unlock()
 	if v.run == nil || event.Type == experiments.EventBegin {
 		v.run = &plainRun{
-			began: event.At, told: event.At,
-			hits: map[string]experiments.Hit{}, errors: map[string]string{}, near: map[string]bool{},
+			began: event.At, hits: map[string]experiments.Hit{}, errors: map[string]string{}, near: map[string]bool{},
+			verdicts: map[string]string{}, told: map[string]time.Time{},
 		}
 	}
 	switch event.Type {
@@ -56,7 +57,9 @@ func (v *plainView) Event(event experiments.Event) {
 		}
 		v.line(event, "run %s: scenario %s, seed %d, %s", event.Begin.Run, event.Begin.Scenario, event.Begin.Seed, event.At.UTC().Format(time.RFC3339))
 	case experiments.EventPhase:
-		v.run.told = event.At
+		for name := range v.run.told {
+			v.run.told[name] = event.At
+		}
 		v.line(event, "%s", phaseWords[event.Phase])
 	case experiments.EventHit:
 		v.hit(event)
@@ -114,41 +117,23 @@ func (v *plainView) hit(event experiments.Event) {
 	}
 }
 
-// judgement tells a hypothesis when its verdict changes, and all of them where
-// nothing else was told of any for a while.
+// judgement tells a hypothesis when its verdict changes, and where nothing was told
+// of it for a while.
 func (v *plainView) judgement(event experiments.Event) {
-	run := v.run
-	var before *experiments.Event
-	for i, known := range run.standing {
-		if known.Name == event.Name {
-			before, run.standing[i] = known, &event
-		}
-	}
-	if before == nil {
-		run.standing = append(run.standing, &event)
-	}
-	changed := before == nil || plainVerdict(before) != plainVerdict(&event)
-	switch {
-	case changed && event.Judgement.Verdict != experiments.Inconclusive:
-		v.stand(event.At, event)
-	case event.At.Sub(run.told) >= plainPace:
-		for _, standing := range run.standing {
-			v.stand(event.At, *standing)
-		}
-	}
-}
-
-func plainVerdict(event *experiments.Event) string {
+	verdict := string(event.Judgement.Verdict)
 	if event.MayBreak && event.Judgement.Verdict == experiments.Refuted {
-		return "broken, as it may be while faults are on"
+		verdict = "broken, as it may be while faults are on"
 	}
-	return string(event.Judgement.Verdict)
-}
-
-func (v *plainView) stand(now time.Time, event experiments.Event) {
-	v.run.told = now
-	event.At = now
-	v.line(event, "hypothesis %q %s: %s", event.Name, plainVerdict(&event), event.Judgement.Text)
+	before, known := v.run.verdicts[event.Name]
+	v.run.verdicts[event.Name] = verdict
+	if !known {
+		v.run.told[event.Name] = event.At
+	}
+	changed := verdict != before && event.Judgement.Verdict != experiments.Inconclusive
+	if changed || event.At.Sub(v.run.told[event.Name]) >= plainPace {
+		v.run.told[event.Name] = event.At
+		v.line(event, "hypothesis %q %s: %s", event.Name, verdict, event.Judgement.Text)
+	}
 }
 
 // guard tells a guard once it comes near its limit; at the limit the stop says so.

@@ -29,22 +29,20 @@ func serve(t testing.TB, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// eventually asks until the condition holds; it fails when the test's time is up.
+// eventually asks until the condition holds; a minute is far more than it takes.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	limit := time.After(time.Minute)
 	for !holds() {
 		select {
-		case <-t.Context().Done():
+		case <-limit:
 			t.Fatalf("never: %s", what)
 		case <-time.After(5 * time.Millisecond):
-		}
-		if deadline, ok := t.Deadline(); ok && time.Until(deadline) < 5*time.Second {
-			t.Fatalf("not in time: %s", what)
 		}
 	}
 }
 
-// ask gives the numbers of a query, by their label n.
+// ask gives the series that a query answers now.
 func ask(t *testing.T, p *Prometheus, query string) []Point {
 	t.Helper()
 	answer, err := p.Query(t.Context(), query, time.Now())
@@ -82,8 +80,7 @@ func TestScrapingATargetInEachFormat(t *testing.T) {
 				whole.ServeHTTP(w, r)
 			})
 			p := start(t)
-			s := &Scrape{Prometheus: p, URL: address + "/metrics", Every: 20 * time.Millisecond, Timeout: 20 * time.Millisecond, Job: "shop", Labels: map[string]string{"zone": "a"}}
-			s.Timeout = 0
+			s := &Scrape{Prometheus: p, URL: address + "/metrics", Every: 200 * time.Millisecond, Job: "shop", Labels: map[string]string{"zone": "a"}}
 			if err := s.Open(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +121,7 @@ func TestSeriesEndWhenTheyVanishWhenTheTargetFailsAndAtClose(t *testing.T) {
 		_, _ = fmt.Fprint(w, text)
 	})
 	p := start(t)
-	s := &Scrape{Prometheus: p, URL: address, Every: 10 * time.Millisecond}
+	s := &Scrape{Prometheus: p, URL: address, Every: 50 * time.Millisecond}
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

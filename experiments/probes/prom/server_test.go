@@ -23,8 +23,9 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
-// realServer runs a Prometheus server that scrapes these targets each 200 ms.
-func realServer(t *testing.T, targets ...string) string {
+// realServer runs a Prometheus server that scrapes a target each 200 ms: as job shop
+// with native histograms, and as job text, with classic ones.
+func realServer(t *testing.T, target string) string {
 	t.Helper()
 	binary := os.Getenv("GAMEDAY_TEST_PROMETHEUS")
 	if binary == "" {
@@ -34,10 +35,12 @@ func realServer(t *testing.T, targets ...string) string {
 		}
 	}
 	dir := t.TempDir()
-	config := "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs:\n- job_name: shop\n  static_configs:\n"
-	for _, target := range targets {
-		config += fmt.Sprintf("  - targets: [%q]\n", target)
-	}
+	config := fmt.Sprintf(`
+global: {scrape_interval: 200ms, scrape_timeout: 200ms}
+scrape_configs:
+- {job_name: shop, static_configs: [{targets: [%[1]q]}]}
+- {job_name: text, metrics_path: /text, static_configs: [{targets: [%[1]q]}]}
+`, target)
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -126,6 +129,9 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.latency.Observe(float64(s.done%100)/100 + 0.005)
 	}
 	s.mu.Unlock()
+	if r.URL.Path == "/text" {
+		r.Header.Set("Accept", "text/plain")
+	}
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
@@ -136,23 +142,25 @@ func TestTheBuiltInOneAgreesWithARealServer(t *testing.T) {
 	real := dial(t, &Prometheus{URL: realServer(t, strings.TrimPrefix(target, "http://")), ScrapeInterval: &pace})
 	inside := &Prometheus{ScrapeInterval: &pace}
 	dial(t, inside)
-	scrape := &Scrape{Prometheus: inside, URL: target + "/metrics", Every: pace, Job: "shop"}
-	if err := scrape.Open(t.Context()); err != nil {
-		t.Fatal(err)
+	for path, job := range map[string]string{"/metrics": "shop", "/text": "text"} {
+		scrape := &Scrape{Prometheus: inside, URL: target + path, Every: pace, Job: job}
+		if err := scrape.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = scrape.Close() })
 	}
-	t.Cleanup(func() { _ = scrape.Close() })
-	const enough = `count_over_time(latency_seconds_count[10s]) >= bool 22`
-	eventually(t, "both have 22 scrapes", func() bool { return is(t, real, enough, 1) && is(t, inside, enough, 1) })
+	const enough = `min(count_over_time(up[10s])) >= bool 25`
+	eventually(t, "both have 25 scrapes", func() bool { return is(t, real, enough, 1) && is(t, inside, enough, 1) })
 
 	at := time.Now()
 	for query, test := range map[string]struct{ want, tolerance float64 }{
 		`sum(rate(http_requests_total{job="shop"}[4s]))`:                                       {1000, 0.05},
-		`sum(increase(http_requests_total{code="500"}[4s]))`:                                   {400, 0.05},
+		`sum(increase(http_requests_total{job="shop",code="500"}[4s]))`:                        {400, 0.05},
 		`sum(rate(http_requests_total{code=~"5.."}[4s])) / sum(rate(http_requests_total[4s]))`: {0.1, 0.02},
-		`histogram_quantile(0.8, sum by (le) (rate(latency_seconds_bucket[4s])))`:              {0.8, 0.03},
-		`histogram_quantile(0.8, sum(rate(latency_seconds[4s])))`:                              {0.8, 0.06},
-		`histogram_count(sum(rate(latency_seconds[4s])))`:                                      {1000, 0.05},
-		`histogram_sum(sum(rate(latency_seconds[4s])))`:                                        {500, 0.05},
+		`histogram_quantile(0.8, sum by (le) (rate(latency_seconds_bucket{job="text"}[4s])))`:  {0.8, 0.03},
+		`histogram_quantile(0.8, sum(rate(latency_seconds{job="shop"}[4s])))`:                  {0.8, 0.06},
+		`histogram_count(sum(rate(latency_seconds{job="shop"}[4s])))`:                          {1000, 0.05},
+		`histogram_sum(sum(rate(latency_seconds{job="shop"}[4s])))`:                            {500, 0.05},
 		`avg(up{job="shop"})`: {1, 0},
 	} {
 		for name, p := range map[string]*Prometheus{"built-in": inside, "server": real} {
@@ -168,8 +176,8 @@ func TestTheBuiltInOneAgreesWithARealServer(t *testing.T) {
 	}
 	for name, p := range map[string]*Prometheus{"built-in": inside, "server": real} {
 		for form, sli := range map[string]*Events{
-			"bad":  {Prometheus: p, Bad: `sum(rate(http_requests_total{code=~"5.."}[$window]))`, Total: `sum(rate(http_requests_total[$window]))`},
-			"good": {Prometheus: p, Good: `sum(increase(http_requests_total{code!~"5.."}[$window]))`, Total: `sum(rate(http_requests_total[$window]))`},
+			"bad":  {Prometheus: p, Bad: `sum(rate(http_requests_total{job="shop",code=~"5.."}[$window]))`, Total: `sum(rate(http_requests_total{job="shop"}[$window]))`},
+			"good": {Prometheus: p, Good: `sum(increase(http_requests_total{job="shop",code!~"5.."}[$window]))`, Total: `sum(rate(http_requests_total{job="shop"}[$window]))`},
 		} {
 			got := sli.Count(t.Context(), at, 3*time.Second)
 			if got.Condition != experiments.OK || math.Abs(got.Total-3000) > 150 || math.Abs(got.Ratio()-0.1) > 0.005 {
@@ -192,7 +200,7 @@ func TestARealServersConditionsAreToldApart(t *testing.T) {
 	})
 	pace := 200 * time.Millisecond
 	p := dial(t, &Prometheus{URL: realServer(t, strings.TrimPrefix(target, "http://")), ScrapeInterval: &pace})
-	eventually(t, "the server has 3 scrapes", func() bool { return is(t, p, `count_over_time(latency_seconds_count[10s]) >= bool 3`, 1) })
+	eventually(t, "the server has 3 scrapes", func() bool { return is(t, p, `min(count_over_time(up[10s])) >= bool 3`, 1) })
 	count := func(bad, good, total string) experiments.Count {
 		return (&Events{Prometheus: p, Bad: bad, Good: good, Total: total}).Count(t.Context(), time.Now(), 10*time.Second)
 	}
@@ -207,7 +215,7 @@ func TestARealServersConditionsAreToldApart(t *testing.T) {
 		"no such label":  {count("", `sum(rate(http_requests_total{status!="500"}[$window]))`, all), experiments.NoData, `"status"`},
 		"no such metric": {count(`sum(rate(erors_total[$window]))`, "", all), experiments.NoData, "does not exist"},
 		"no such total":  {count(`sum(rate(erors_total[$window]))`, "", `sum(rate(reqests_total[$window]))`), experiments.NoData, "now and in the last hour"},
-		"several series": {count(`sum(rate(http_requests_total{code="500"}[$window]))`, "", `rate(http_requests_total[$window])`), experiments.ManySeries, "2 series"},
+		"several series": {count(`sum(rate(http_requests_total{code="500"}[$window]))`, "", `rate(http_requests_total[$window])`), experiments.ManySeries, "4 series"},
 	} {
 		if test.got.Condition != test.condition || !strings.Contains(test.got.Why, test.why) {
 			t.Errorf("%s: %q (%s), want %q (%s)", name, test.got.Condition, test.got.Why, test.condition, test.why)
@@ -229,7 +237,7 @@ func TestARealServersConditionsAreToldApart(t *testing.T) {
 	}
 	// The target goes; rate() would still speak of it.
 	close(stop)
-	eventually(t, "the server sees that", func() bool { return is(t, p, `up`, 0) })
+	eventually(t, "the server sees that", func() bool { return is(t, p, `max(up)`, 0) })
 	got := count(`sum(rate(http_requests_total{code="500"}[$window]))`, "", all)
 	if got.Condition != experiments.Stale {
 		t.Errorf("a target that is gone: %+v", got)
