@@ -63,10 +63,10 @@ var worlds = []struct {
 		return &toxiproxy.Down{Targets: c.Targets}
 	})},
 	{"process_kill", processes("process_kill", func(name string) experiments.Fault {
-		return &local.ProcessKill{Name: name, Count: 1, All: true, Signal: "KILL", Wait: time.Minute}
+		return &local.ProcessKill{Targets: local.Targets{Name: name, Count: 1, All: true}, Signal: "KILL", Wait: time.Minute}
 	}, syscall.SIGKILL)},
 	{"process_pause", processes("process_pause", func(name string) experiments.Fault {
-		return &local.ProcessPause{Name: name, Count: 1, All: true}
+		return &local.ProcessPause{Targets: local.Targets{Name: name, Count: 1, All: true}}
 	}, syscall.SIGSTOP)},
 	{"exec", commands(true)},
 	{"exec without a revert", commands(false)},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -144,13 +145,19 @@ var reportNames = map[string]string{"json": "result.json", "markdown": "report.m
 // writeReports renders every format into dir. A format that fails does not keep
 // the others from being written.
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
-	var problems []error
-	for _, format := range reports.Formats() {
-		path := filepath.Join(dir, reportNames[format.Name])
-		if err := writeFile(path, func(file *os.File) error { return format.Write(redact.Writer(file, clean), result) }); err != nil {
-			problems = append(problems, fmt.Errorf("write the %s report %s: %w", format.Name, path, err))
-		}
+	formats := reports.Formats()
+	problems := make([]error, len(formats))
+	// Side by side, so that they wait for the disk together.
+	var writers sync.WaitGroup
+	for i, format := range formats {
+		writers.Go(func() {
+			path := filepath.Join(dir, reportNames[format.Name])
+			if err := writeFile(path, func(file *os.File) error { return format.Write(redact.Writer(file, clean), result) }); err != nil {
+				problems[i] = fmt.Errorf("write the %s report %s: %w", format.Name, path, err)
+			}
+		})
 	}
+	writers.Wait()
 	return errors.Join(problems...)
 }
 

@@ -3,7 +3,7 @@
 // the commands a person wrote.
 //
 // A process is named by more than its id, because ids are used again: [identity]
-// adds the start time and the boot. selector finds the processes a scenario
+// adds the start time and the boot. Targets finds the processes a scenario
 // means and leaves out those that must never be hit; handle (a pidfd) refers to
 // one of them until it is closed, so that a signal reaches that process or none.
 // Both need Linux; elsewhere Plan says so. command runs one program in a process

@@ -15,15 +15,9 @@ import (
 // ProcessKill ends running processes of this machine. What it ends stays ended
 // until whoever supervises it starts it again.
 type ProcessKill struct {
-	PIDFile        string        `hcl:"pid_file,optional" doc:"File that holds the id of the process to hit; refused if it is older than the process" example:"\"/run/shop.pid\""`
-	Name           string        `hcl:"name,optional" doc:"Name of the processes to hit: the short name or the file name of the program, exactly" example:"\"shop\""`
-	Port           int           `hcl:"port,optional" doc:"TCP port that the processes to hit listen on" example:"8080"`
-	CommandMatches string        `hcl:"command_matches,optional" doc:"Regular expression that the whole command line must match, too" example:"\"--role=worker\""`
-	User           string        `hcl:"user,optional" doc:"User, by name or number, that the processes must run as" example:"\"www-data\""`
-	Count          int           `hcl:"count,optional" default:"1" doc:"How many of the matching processes to hit, drawn from the seed"`
-	All            bool          `hcl:"all,optional" default:"false" doc:"Hit every matching process, whatever count says"`
-	Signal         string        `hcl:"signal,optional" default:"\"KILL\"" enum:"KILL|TERM|INT|QUIT|ABRT" doc:"Signal to send; only KILL cannot be handled or ignored"`
-	Wait           time.Duration `hcl:"wait,optional" default:"\"5s\"" doc:"How long the process may take to end; longer fails the fault"`
+	Targets
+	Signal string        `hcl:"signal,optional" default:"\"KILL\"" enum:"KILL|TERM|INT|QUIT|ABRT" doc:"Signal to send; only KILL cannot be handled or ignored"`
+	Wait   time.Duration `hcl:"wait,optional" default:"\"5s\"" doc:"How long the process may take to end; longer fails the fault"`
 }
 
 // killSpec is what a hit of process_kill needs.
@@ -41,16 +35,9 @@ func endingSignals() map[string]unix.Signal {
 	}
 }
 
-func (f *ProcessKill) selector() selector {
-	return selector{
-		pidFile: f.PIDFile, name: f.Name, port: f.Port, command: f.CommandMatches, user: f.User,
-		count: f.Count, all: f.All,
-	}
-}
-
 // Validate implements [experiments.Validator].
 func (f *ProcessKill) Validate() []experiments.Problem {
-	problems := f.selector().validate()
+	problems := f.Targets.validate()
 	if f.Wait <= 0 {
 		problems = append(problems, experiments.Problem{
 			Attribute: "wait", Summary: "No time to end in",
@@ -69,7 +56,7 @@ func (f *ProcessKill) Plan(ctx context.Context, d experiments.Draw) ([]experimen
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := f.selector().choose(ctx, d, func(process) string { return "" })
+	chosen, err := f.Targets.choose(ctx, d, func(process) string { return "" })
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func killer(name string) *ProcessKill {
-	return &ProcessKill{Name: name, Count: 1, Signal: "KILL", Wait: 20 * time.Second}
+	return &ProcessKill{Targets: Targets{Name: name, Count: 1}, Signal: "KILL", Wait: 20 * time.Second}
 }
 
 func writePID(t *testing.T, text string) string {
@@ -177,20 +177,20 @@ func TestProcessKillRefusesWhatItCannotMean(t *testing.T) {
 		f    ProcessKill
 		want []string
 	}{
-		{"no process of that name", ProcessKill{Name: "no-such-process"}, []string{`name = "no-such-process"`, "none matched"}},
-		{"a name that only begins so", ProcessKill{Name: "gd"}, []string{"none matched"}},
-		{"no pid file", ProcessKill{PIDFile: "/nonexistent/shop.pid"}, []string{"read pid_file", "is the service running"}},
-		{"a pid file without a number", ProcessKill{PIDFile: writePID(t, "shop\x1b[2J\n")}, []string{`begins with "shop"`, "not a process id"}},
-		{"a pid file with the id of all processes", ProcessKill{PIDFile: writePID(t, "-1")}, []string{"not a process id"}},
-		{"a pid file of a process that has ended", ProcessKill{PIDFile: writePID(t, strconv.Itoa(ended.Process.Pid))}, []string{"does not run", "left behind"}},
-		{"a pid file older than the process", ProcessKill{PIDFile: stale}, []string{"started later", "left behind"}},
-		{"a port nobody listens on", ProcessKill{Port: port}, []string{"nothing listens"}},
-		{"a user who is not there", ProcessKill{Name: "x", User: "no-such-user"}, []string{"no-such-user"}},
-		{"another user's process", ProcessKill{PIDFile: writePID(t, strconv.Itoa(v.pid)), User: "54321"}, []string{"none matched"}},
-		{"another command line", ProcessKill{PIDFile: writePID(t, strconv.Itoa(v.pid)), CommandMatches: "^nginx"}, []string{"none matched"}},
-		{"init", ProcessKill{PIDFile: writePID(t, "1")}, []string{"none matched", "init process"}},
-		{"gameday itself", ProcessKill{PIDFile: writePID(t, strconv.Itoa(os.Getpid()))}, []string{"it is gameday itself"}},
-		{"what gameday was started by", ProcessKill{PIDFile: writePID(t, strconv.Itoa(os.Getppid()))}, []string{"gameday runs under it"}},
+		{"no process of that name", ProcessKill{Targets: Targets{Name: "no-such-process"}}, []string{`name = "no-such-process"`, "none matched"}},
+		{"a name that only begins so", ProcessKill{Targets: Targets{Name: "gd"}}, []string{"none matched"}},
+		{"no pid file", ProcessKill{Targets: Targets{PIDFile: "/nonexistent/shop.pid"}}, []string{"read pid_file", "is the service running"}},
+		{"a pid file without a number", ProcessKill{Targets: Targets{PIDFile: writePID(t, "shop\x1b[2J\n")}}, []string{`begins with "shop"`, "not a process id"}},
+		{"a pid file with the id of all processes", ProcessKill{Targets: Targets{PIDFile: writePID(t, "-1")}}, []string{"not a process id"}},
+		{"a pid file of a process that has ended", ProcessKill{Targets: Targets{PIDFile: writePID(t, strconv.Itoa(ended.Process.Pid))}}, []string{"does not run", "left behind"}},
+		{"a pid file older than the process", ProcessKill{Targets: Targets{PIDFile: stale}}, []string{"started later", "left behind"}},
+		{"a port nobody listens on", ProcessKill{Targets: Targets{Port: port}}, []string{"nothing listens"}},
+		{"a user who is not there", ProcessKill{Targets: Targets{Name: "x", User: "no-such-user"}}, []string{"no-such-user"}},
+		{"another user's process", ProcessKill{Targets: Targets{PIDFile: writePID(t, strconv.Itoa(v.pid)), User: "54321"}}, []string{"none matched"}},
+		{"another command line", ProcessKill{Targets: Targets{PIDFile: writePID(t, strconv.Itoa(v.pid)), CommandMatches: "^nginx"}}, []string{"none matched"}},
+		{"init", ProcessKill{Targets: Targets{PIDFile: writePID(t, "1")}}, []string{"none matched", "init process"}},
+		{"gameday itself", ProcessKill{Targets: Targets{PIDFile: writePID(t, strconv.Itoa(os.Getpid()))}}, []string{"it is gameday itself"}},
+		{"what gameday was started by", ProcessKill{Targets: Targets{PIDFile: writePID(t, strconv.Itoa(os.Getppid()))}}, []string{"gameday runs under it"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := test.f
@@ -313,7 +313,7 @@ func TestProcessKillSignalsOnlyTheProcessThatWasPlanned(t *testing.T) {
 }
 
 func TestProcessKillValidates(t *testing.T) {
-	good := ProcessKill{Name: "shop", Count: 1, Wait: time.Second}
+	good := ProcessKill{Targets: Targets{Name: "shop", Count: 1}, Wait: time.Second}
 	for _, test := range []struct {
 		name   string
 		change func(*ProcessKill)

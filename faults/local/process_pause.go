@@ -15,13 +15,7 @@ import (
 // ProcessPause stops running processes of this machine and lets them go on
 // later: to their callers they hang, with their connections open.
 type ProcessPause struct {
-	PIDFile        string `hcl:"pid_file,optional" doc:"File that holds the id of the process to hit; refused if it is older than the process" example:"\"/run/shop.pid\""`
-	Name           string `hcl:"name,optional" doc:"Name of the processes to hit: the short name or the file name of the program, exactly" example:"\"shop\""`
-	Port           int    `hcl:"port,optional" doc:"TCP port that the processes to hit listen on" example:"8080"`
-	CommandMatches string `hcl:"command_matches,optional" doc:"Regular expression that the whole command line must match, too" example:"\"--role=worker\""`
-	User           string `hcl:"user,optional" doc:"User, by name or number, that the processes must run as" example:"\"www-data\""`
-	Count          int    `hcl:"count,optional" default:"1" doc:"How many of the matching processes to hit, drawn from the seed"`
-	All            bool   `hcl:"all,optional" default:"false" doc:"Hit every matching process, whatever count says"`
+	Targets
 
 	refused refusals
 }
@@ -36,15 +30,8 @@ type pauseSpec struct {
 // a disk does so only when the disk has answered.
 const stopWithin = 5 * time.Second
 
-func (f *ProcessPause) selector() selector {
-	return selector{
-		pidFile: f.PIDFile, name: f.Name, port: f.Port, command: f.CommandMatches, user: f.User,
-		count: f.Count, all: f.All,
-	}
-}
-
 // Validate implements [experiments.Validator].
-func (f *ProcessPause) Validate() []experiments.Problem { return f.selector().validate() }
+func (f *ProcessPause) Validate() []experiments.Problem { return f.Targets.validate() }
 
 // Lasts is true: a stopped process stays stopped.
 func (f *ProcessPause) Lasts() bool { return true }
@@ -57,7 +44,7 @@ func (f *ProcessPause) Plan(ctx context.Context, d experiments.Draw) ([]experime
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := f.selector().choose(ctx, d, func(p process) string {
+	chosen, err := f.Targets.choose(ctx, d, func(p process) string {
 		switch p.state {
 		case 'T':
 			return "it is stopped already, by somebody else"

@@ -16,7 +16,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
-func pauser(name string) *ProcessPause { return &ProcessPause{Name: name, Count: 1} }
+func pauser(name string) *ProcessPause { return &ProcessPause{Targets: Targets{Name: name, Count: 1}} }
 
 // greeting connects to a listening helper and returns what it says within a while.
 func greeting(t *testing.T, v *victim, within time.Duration) (string, error) {

@@ -63,35 +63,39 @@ func isGone(err error) bool {
 	return errors.As(err, &gone)
 }
 
-// selector says which processes a scenario means: exactly one of pidFile, name
-// and port, narrowed by command and user.
-type selector struct {
-	pidFile, name, command, user string
-	port, count                  int
-	all                          bool
+// Targets is the part of a fault that says which processes it is for: exactly one of
+// PIDFile, Name and Port, and what narrows it down.
+type Targets struct {
+	PIDFile        string `hcl:"pid_file,optional" doc:"File that holds the id of the process to hit; refused if it is older than the process." example:"/run/shop.pid"`
+	Name           string `hcl:"name,optional" doc:"Name of the processes to hit: the short name or the file name of the program, exactly." example:"shop"`
+	Port           int    `hcl:"port,optional" doc:"TCP port that the processes to hit listen on." example:"8080"`
+	CommandMatches string `hcl:"command_matches,optional" doc:"Regular expression that the whole command line must match, too." example:"--role=worker"`
+	User           string `hcl:"user,optional" doc:"User, by name or number, that the processes must run as." example:"www-data"`
+	Count          int    `hcl:"count,optional" default:"1" doc:"How many of the matching processes to hit, drawn from the seed."`
+	All            bool   `hcl:"all,optional" default:"false" doc:"Hit every matching process, whatever count says."`
 }
 
-// String is the selector as a scenario writes it.
-func (s selector) String() string {
+// String is the block as a scenario writes it.
+func (t Targets) String() string {
 	var text []string
 	for _, part := range []struct{ attribute, value string }{
-		{"pid_file", s.pidFile}, {"name", s.name}, {"command_matches", s.command}, {"user", s.user},
+		{"pid_file", t.PIDFile}, {"name", t.Name}, {"command_matches", t.CommandMatches}, {"user", t.User},
 	} {
 		if part.value != "" {
 			text = append(text, fmt.Sprintf("%s = %q", part.attribute, part.value))
 		}
 	}
-	if s.port != 0 {
-		text = append(text, fmt.Sprintf("port = %d", s.port))
+	if t.Port != 0 {
+		text = append(text, fmt.Sprintf("port = %d", t.Port))
 	}
 	return strings.Join(text, ", ")
 }
 
-// validate returns what is wrong with the selector.
-func (s selector) validate() []experiments.Problem {
+// validate returns what is wrong with it.
+func (t Targets) validate() []experiments.Problem {
 	var problems []experiments.Problem
 	ways := 0
-	for _, used := range []bool{s.pidFile != "", s.name != "", s.port != 0} {
+	for _, used := range []bool{t.PIDFile != "", t.Name != "", t.Port != 0} {
 		if used {
 			ways++
 		}
@@ -102,19 +106,19 @@ func (s selector) validate() []experiments.Problem {
 			Detail:  `Write one of pid_file = "/run/shop.pid", name = "shop" or port = 8080.`,
 		})
 	}
-	if s.port < 0 || s.port > 65535 {
+	if t.Port < 0 || t.Port > 65535 {
 		problems = append(problems, experiments.Problem{
 			Attribute: "port", Summary: "No such TCP port",
-			Detail: fmt.Sprintf("A port is a number from 1 to 65535, not %d.", s.port),
+			Detail: fmt.Sprintf("A port is a number from 1 to 65535, not %d.", t.Port),
 		})
 	}
-	if s.count < 1 {
+	if t.Count < 1 {
 		problems = append(problems, experiments.Problem{
 			Attribute: "count", Summary: "No process to hit",
-			Detail: fmt.Sprintf("count is at least 1, not %d; write all = true to hit every match.", s.count),
+			Detail: fmt.Sprintf("count is at least 1, not %d; write all = true to hit every match.", t.Count),
 		})
 	}
-	if _, err := regexp.Compile(s.command); err != nil {
+	if _, err := regexp.Compile(t.CommandMatches); err != nil {
 		problems = append(problems, experiments.Problem{
 			Attribute: "command_matches", Summary: "Not a regular expression",
 			Detail: err.Error() + "; the syntax is RE2's, see https://pkg.go.dev/regexp/syntax.",
@@ -129,8 +133,8 @@ const pidFileSlack = 5 * time.Second
 
 // choose returns the processes to hit, sorted by id. The reason why a process
 // must be left alone comes from leave, which is asked after the built-in ones.
-func (s selector) choose(ctx context.Context, d experiments.Draw, leave func(process) string) ([]process, error) {
-	found, err := s.match(ctx)
+func (t Targets) choose(ctx context.Context, d experiments.Draw, leave func(process) string) ([]process, error) {
+	found, err := t.match(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,12 +157,12 @@ func (s selector) choose(ctx context.Context, d experiments.Draw, leave func(pro
 	}
 	slices.SortFunc(matched, func(a, b process) int { return cmp.Compare(a.pid, b.pid) })
 
-	count := s.count
-	if s.all {
+	count := t.Count
+	if t.All {
 		count = max(1, len(matched))
 	}
 	if len(matched) < count {
-		return nil, s.tooFew(count, matched, left)
+		return nil, t.tooFew(count, matched, left)
 	}
 	// A partial Fisher-Yates shuffle: each set of count processes is as likely as
 	// any other, and the same seed over the same table draws the same set.
@@ -173,7 +177,7 @@ func (s selector) choose(ctx context.Context, d experiments.Draw, leave func(pro
 	return matched, nil
 }
 
-func (s selector) tooFew(count int, matched []process, left []string) error {
+func (t Targets) tooFew(count int, matched []process, left []string) error {
 	text := "none matched"
 	if len(matched) > 0 {
 		names := make([]string, len(matched))
@@ -185,20 +189,20 @@ func (s selector) tooFew(count int, matched []process, left []string) error {
 	if len(left) > 0 {
 		text += "; not to be hit: " + strings.Join(left, "; ")
 	}
-	return fmt.Errorf("%v asks for %d running process(es), %s", s, count, text)
+	return fmt.Errorf("%v asks for %d running process(es), %s", t, count, text)
 }
 
-// match lists the live processes that the selector describes.
-func (s selector) match(ctx context.Context) ([]process, error) {
-	owner, err := lookUpUser(s.user)
+// match lists the live processes that t describes.
+func (t Targets) match(ctx context.Context) ([]process, error) {
+	owner, err := lookUpUser(t.User)
 	if err != nil {
 		return nil, err
 	}
-	command, err := regexp.Compile(s.command)
+	command, err := regexp.Compile(t.CommandMatches)
 	if err != nil {
-		return nil, fmt.Errorf("command_matches = %q: %w", s.command, err)
+		return nil, fmt.Errorf("command_matches = %q: %w", t.CommandMatches, err)
 	}
-	found, err := s.candidates(ctx)
+	found, err := t.candidates(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +212,7 @@ func (s selector) match(ctx context.Context) ([]process, error) {
 			return true
 		case owner >= 0 && processOwner(p.pid) != owner:
 			return true
-		case s.command != "" && !command.MatchString(strings.Join(processCommand(p.pid), " ")):
+		case t.CommandMatches != "" && !command.MatchString(strings.Join(processCommand(p.pid), " ")):
 			return true
 		}
 		return false
@@ -216,9 +220,9 @@ func (s selector) match(ctx context.Context) ([]process, error) {
 }
 
 // candidates lists what pid_file, name or port says.
-func (s selector) candidates(ctx context.Context) ([]process, error) {
-	if s.pidFile != "" {
-		p, err := s.fromPIDFile()
+func (t Targets) candidates(ctx context.Context) ([]process, error) {
+	if t.PIDFile != "" {
+		p, err := t.fromPIDFile()
 		if err != nil {
 			return nil, err
 		}
@@ -228,42 +232,42 @@ func (s selector) candidates(ctx context.Context) ([]process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.port != 0 {
-		listening, err := listeners(ctx, s.port, all)
+	if t.Port != 0 {
+		listening, err := listeners(ctx, t.Port, all)
 		if err != nil {
 			return nil, err
 		}
 		return slices.DeleteFunc(all, func(p process) bool { return !listening[p.pid] }), nil
 	}
 	return slices.DeleteFunc(all, func(p process) bool {
-		if p.name == s.name {
+		if p.name == t.Name {
 			return false
 		}
 		argv := processCommand(p.pid)
-		return len(argv) == 0 || filepath.Base(argv[0]) != s.name
+		return len(argv) == 0 || filepath.Base(argv[0]) != t.Name
 	}), nil
 }
 
-func (s selector) fromPIDFile() (process, error) {
-	info, err := os.Stat(s.pidFile)
+func (t Targets) fromPIDFile() (process, error) {
+	info, err := os.Stat(t.PIDFile)
 	if err != nil {
 		return process{}, fmt.Errorf("read pid_file: %w; is the service running, and is this where it writes its id?", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > 4096 {
-		return process{}, fmt.Errorf("pid_file %s is not a small file that holds a process id", s.pidFile)
+		return process{}, fmt.Errorf("pid_file %s is not a small file that holds a process id", t.PIDFile)
 	}
-	text, err := os.ReadFile(s.pidFile)
+	text, err := os.ReadFile(t.PIDFile)
 	if err != nil {
 		return process{}, fmt.Errorf("read pid_file: %w", err)
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(line))
 	if err != nil || pid < 1 {
-		return process{}, fmt.Errorf("pid_file %s begins with %q, which is not a process id", s.pidFile, textsafe.Line(line, 40))
+		return process{}, fmt.Errorf("pid_file %s begins with %q, which is not a process id", t.PIDFile, textsafe.Line(line, 40))
 	}
 	p, err := readProcess(pid)
 	if isGone(err) {
-		return process{}, fmt.Errorf("pid_file %s names process %d, which does not run; the file was left behind", s.pidFile, pid)
+		return process{}, fmt.Errorf("pid_file %s names process %d, which does not run; the file was left behind", t.PIDFile, pid)
 	}
 	if err != nil {
 		return process{}, err
@@ -275,7 +279,7 @@ func (s selector) fromPIDFile() (process, error) {
 	// A file that was left behind by a crash names whoever got the id next.
 	if started.After(info.ModTime().Add(pidFileSlack)) {
 		return process{}, fmt.Errorf("pid_file %s was written at %s, but process %v started later, at %s: the file was left behind by another process",
-			s.pidFile, info.ModTime().Format(time.DateTime), p, started.Format(time.DateTime))
+			t.PIDFile, info.ModTime().Format(time.DateTime), p, started.Format(time.DateTime))
 	}
 	return p, nil
 }

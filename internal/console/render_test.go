@@ -101,6 +101,19 @@ func TestWhatAFrameSays(t *testing.T) {
 		{"a hit whose revert fails says why", abortedTape(), 200, 60, []string{"stuck", "connection refused"}, nil},
 		{"a hit that never was says so at the end", baselineTape().end(experiments.Aborted, "interrupted"), 80, 24, []string{"left out"}, []string{"planned"}},
 		{"a failed measurement is marked", disruptTape(), 80, 24, []string{failedMark}, nil},
+		{"a hit that somebody else changed is not called mended", disruptTape().add(experiments.Event{
+			Type: experiments.EventHit, Hit: &experiments.HitEvent{ID: latePayments, Step: experiments.Verified, State: experiments.Superseded},
+		}), 80, 24, []string{"superseded ✓"}, []string{"mended"}},
+		{"a hit that is being injected or mended says so", disruptTape().step(loseAPod, experiments.Intended, "").step(latePayments, experiments.Reverting, ""), 80, 24, []string{"injecting    lose-a-pod", "reverting    late-payments"}, nil},
+		{"a failed injection says why", disruptTape().step(latePayments, experiments.Failed, "no such proxy"), 80, 24, []string{"failed       late-payments", "no such proxy"}, nil},
+		{"a guard that sees nothing is called blind", newTape().begin("x").add(experiments.Event{
+			Type: experiments.EventGuard, Name: "g", Guard: &experiments.Reading{Blind: true, Text: "no data for 3s"},
+		}), 80, 24, []string{"blind        g ░"}, []string{"watching"}},
+		{"a measurement that could not be taken is marked", newTape().begin("x").add(experiments.Event{
+			Type: experiments.EventSample, Series: "probe.front_door", Sample: &experiments.Sample{Condition: experiments.Broken},
+		}).latency(experiments.Inconclusive, 0.1, false), 80, 24, []string{blindMark}, []string{failedMark}},
+		{"an hour is written as one", newTape().begin("x").wait(time.Hour + 62*time.Second), 80, 24, []string{"1:01:02"}, nil},
+		{"a long cause of a stop has two lines and no more", newTape().begin("x").stop(strings.Repeat("because ", 40)), 80, 24, []string{"STOP: because", "…"}, nil},
 		{"a note is shown", disruptTape().note("the journal is slow"), 80, 24, []string{"the journal is slow"}, nil},
 		{"hits without room are counted, and those in trouble shown", manyHits, 80, 24, []string{"pod 35: the API server is away", "more hits, ", " injected", "9 planned"}, nil},
 		{"earlier scenarios are a line each", several, 120, 60, []string{
@@ -133,6 +146,19 @@ func TestTheClockStopsAtTheEnd(t *testing.T) {
 	later.now = later.now.Add(time.Hour)
 	if render(tape.state(), at) != render(tape.state(), later) {
 		t.Error("a finished scenario still changes")
+	}
+}
+
+func TestEventsWithoutTheirPartAreBorne(t *testing.T) {
+	state := &liveState{}
+	for _, kind := range []experiments.EventType{
+		experiments.EventBegin, experiments.EventPhase, experiments.EventHit, experiments.EventSample, experiments.EventCount,
+		experiments.EventJudgement, experiments.EventGuard, experiments.EventStop, experiments.EventNote, experiments.EventEnd, "unheard of",
+	} {
+		state.event(experiments.Event{At: began, Type: kind})
+	}
+	if frame := render(state, newTape().screen(80, 24, false)); !strings.Contains(frame, "gameday") {
+		t.Errorf("the frame is %q", frame)
 	}
 }
 
