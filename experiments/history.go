@@ -106,14 +106,14 @@ func (h *History) Probe(p *Probed) *Track {
 
 // Latest is the newest count of an SLO over a window. An SLO that rests on a probe
 // is counted up to Now; one that rests on queries as of its last evaluation. The
-// condition of a count that was never taken is NoData.
+// condition of a count that was not taken yet is TooEarly.
 func (h *History) Latest(s *SLO, window time.Duration) Count {
 	if s.Probe != nil {
 		return h.countProbe(s, h.Now, window)
 	}
 	taken := h.counts[s][window]
 	if len(taken) == 0 {
-		return Count{At: h.Now, Window: window, Condition: NoData, Why: "not counted yet"}
+		return Count{At: h.Now, Window: window, Condition: TooEarly, Why: "not counted yet"}
 	}
 	return taken[len(taken)-1]
 }

@@ -53,7 +53,7 @@ func TestBurnRateThatCannotBeReadIsBlind(t *testing.T) {
 	slo := checkout()
 	h := historyOf(slo)
 	guard := burnGuard(slo)
-	check(t, guard.Judge(h), wanted{blind: true, text: "burn unknown over 1m, slo.checkout: no data (not counted yet)"})
+	check(t, guard.Judge(h), wanted{blind: true, text: "burn unknown over 1m, slo.checkout: too early (not counted yet)"})
 	addCount(h, slo, time.Minute, 30, 500, 1000)
 	addUnread(h, slo, 10*time.Second, 30, experiments.Unreachable, "connection refused")
 	check(t, guard.Judge(h), wanted{blind: true, text: "burn unknown over 10s, slo.checkout: unreachable (connection refused)"})

@@ -157,6 +157,8 @@ var (
 	leading = regexp.MustCompile(`^(?:[-+=#>:]|\d{1,9}([.)]))`)
 	// linked is what renderers turn into a link or a call for a person unasked.
 	linked = regexp.MustCompile(`(?i)(://|www\.|@|#\d)`)
+	// entities are written for what HTML would read as markup.
+	entities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 )
 
 // escape makes a clean text mean itself in Markdown, in a paragraph and in a table.
@@ -169,7 +171,7 @@ func escape(text string) string {
 		}
 		return b.String()
 	})
-	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+	text = entities.Replace(text)
 	// An entity in the middle reads the same and is no longer a link.
 	text = linked.ReplaceAllStringFunc(text, func(found string) string {
 		switch found[0] {

@@ -40,11 +40,14 @@ func (b *Block) Config() (*tls.Config, error) {
 		config.RootCAs = pool
 	}
 	if b.CertFile != "" || b.KeyFile != "" {
-		pair, err := b.readPair()
-		if err != nil {
+		if _, err := b.readPair(); err != nil {
 			return nil, err
 		}
-		config.Certificates = []tls.Certificate{pair}
+		// Read again for each handshake: short-lived certificates are replaced meanwhile.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := b.readPair()
+			return &pair, err
+		}
 	}
 	return config, nil
 }

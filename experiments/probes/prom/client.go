@@ -3,8 +3,6 @@ package prom
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -45,7 +43,7 @@ func newClient(p *Prometheus) (*client, error) {
 	}
 	user := base.User
 	base.User = nil
-	config, err := p.TLS.config()
+	config, err := p.TLS.Config()
 	if err != nil {
 		return nil, fmt.Errorf("prometheus at %s: %w", shownURL(p.URL), err)
 	}
@@ -60,10 +58,10 @@ func newClient(p *Prometheus) (*client, error) {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
 	}
 	switch {
-	case p.Basic != nil:
+	case p.BasicAuth != nil:
 		c.authorize = func() (string, error) {
-			password, err := secretText(p.Basic.Password, p.Basic.PasswordFile)
-			return basic(p.Basic.Username, password), err
+			password, err := secretText(p.BasicAuth.Password, p.BasicAuth.PasswordFile)
+			return basic(p.BasicAuth.Username, password), err
 		}
 	case !p.BearerToken.IsZero() || p.BearerTokenFile != "":
 		c.authorize = func() (string, error) {
@@ -121,35 +119,6 @@ func secretText(value experiments.Secret, file string) (string, error) {
 		return "", fmt.Errorf("%s is empty", file)
 	}
 	return trimmed, nil
-}
-
-func (t *TLS) config() (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	config := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify, MinVersion: tls.VersionTLS12}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM form", t.CAFile)
-		}
-	}
-	if t.CertFile != "" {
-		load := func() (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-			return &pair, err
-		}
-		if _, err := load(); err != nil {
-			return nil, fmt.Errorf("cert_file and key_file: %w", err)
-		}
-		// Read for each handshake, as short-lived certificates are replaced.
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
-	}
-	return config, nil
 }
 
 // Query asks the server. It does not try again: the next measurement will.

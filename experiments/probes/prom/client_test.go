@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/tlsconfig"
 )
 
 const one = `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1.5,"42"]}]}}`
@@ -161,8 +162,8 @@ func TestCredentialsAreSentAndFilesReadAgain(t *testing.T) {
 		"none":                  {p: &Prometheus{}, want: ""},
 		"a token":               {p: &Prometheus{BearerToken: secret("tok")}, want: "Bearer tok", then: "Bearer tok"},
 		"a token file":          {p: &Prometheus{BearerTokenFile: file}, want: "Bearer first", then: "Bearer second"},
-		"a password":            {p: &Prometheus{Basic: &BasicAuth{Username: "u", Password: secret("p")}}, want: "Basic dTpw", then: "Basic dTpw"},
-		"a password file":       {p: &Prometheus{Basic: &BasicAuth{Username: "u", PasswordFile: file}}, want: "Basic dTpmaXJzdA==", then: "Basic dTpzZWNvbmQ="},
+		"a password":            {p: &Prometheus{BasicAuth: &BasicAuth{Username: "u", Password: secret("p")}}, want: "Basic dTpw", then: "Basic dTpw"},
+		"a password file":       {p: &Prometheus{BasicAuth: &BasicAuth{Username: "u", PasswordFile: file}}, want: "Basic dTpmaXJzdA==", then: "Basic dTpzZWNvbmQ="},
 		"a user in the address": {p: &Prometheus{}, user: "u:p@", want: "Basic dTpw", then: "Basic dTpw"},
 		"a header":              {p: &Prometheus{Headers: map[string]experiments.Secret{"Authorization": secret("Custom x")}}, want: "Custom x", then: "Custom x"},
 	} {
@@ -211,13 +212,13 @@ func TestTheCertificateIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		config *TLS
+		config *tlsconfig.Block
 		want   string
 	}{
 		"an unknown authority": {nil, "certificate"},
-		"the right authority":  {&TLS{CAFile: ca}, ""},
-		"the wrong name":       {&TLS{CAFile: ca, ServerName: "other.test"}, "other.test"},
-		"no check":             {&TLS{InsecureSkipVerify: true}, ""},
+		"the right authority":  {&tlsconfig.Block{CAFile: ca}, ""},
+		"the wrong name":       {&tlsconfig.Block{CAFile: ca, ServerName: "other.test"}, "other.test"},
+		"no check":             {&tlsconfig.Block{InsecureSkipVerify: true}, ""},
 	} {
 		p := dial(t, &Prometheus{URL: server.URL, TLS: test.config})
 		_, err := p.Query(t.Context(), "up", now)
@@ -225,7 +226,7 @@ func TestTheCertificateIsChecked(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
-	for name, config := range map[string]*TLS{"ca_file": {CAFile: ca + "x"}, "no certificate": {CAFile: os.DevNull}, "cert_file": {CertFile: ca, KeyFile: ca}} {
+	for name, config := range map[string]*tlsconfig.Block{"ca_file": {CAFile: ca + "x"}, "no certificate": {CAFile: os.DevNull}, "cert_file": {CertFile: ca, KeyFile: ca}} {
 		err := (&Prometheus{URL: server.URL, TLS: config}).Open(t.Context())
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want an error about %s", err, name)
@@ -272,12 +273,12 @@ func TestConnectionsAreValidated(t *testing.T) {
 		"no scheme":                {&Prometheus{URL: "u:geheim@prometheus.test"}, "url", "Bad address"},
 		"no host":                  {&Prometheus{URL: "http://"}, "url", "Bad address"},
 		"another scheme":           {&Prometheus{URL: "ftp://h"}, "url", "Bad address"},
-		"token and basic":          {&Prometheus{URL: "http://h", BearerToken: secret, Basic: &BasicAuth{Username: "u"}}, "", "Several ways to log in"},
+		"token and basic":          {&Prometheus{URL: "http://h", BearerToken: secret, BasicAuth: &BasicAuth{Username: "u"}}, "", "Several ways to log in"},
 		"token and token file":     {&Prometheus{URL: "http://h", BearerToken: secret, BearerTokenFile: "f"}, "bearer_token_file", "Two tokens"},
-		"password and its file":    {&Prometheus{URL: "http://h", Basic: &BasicAuth{Password: secret, PasswordFile: "f"}}, "basic", "Two passwords"},
+		"password and its file":    {&Prometheus{URL: "http://h", BasicAuth: &BasicAuth{Password: secret, PasswordFile: "f"}}, "basic_auth", "Two passwords"},
 		"a header that is none":    {&Prometheus{URL: "http://h", Headers: map[string]experiments.Secret{"a b": secret}}, "headers", "Bad header name"},
 		"two authorizations":       {&Prometheus{URL: "http://u:p@h", Headers: map[string]experiments.Secret{"authorization": secret}}, "headers", "Several ways to log in"},
-		"half a certificate":       {&Prometheus{URL: "http://h", TLS: &TLS{CertFile: "c"}}, "tls", "Half a certificate"},
+		"half a certificate":       {&Prometheus{URL: "http://h", TLS: &tlsconfig.Block{CertFile: "c"}}, "tls.cert_file", "Unusable client certificate"},
 		"no scrape interval":       {&Prometheus{ScrapeInterval: &short}, "scrape_interval", "Scrape interval too short"},
 		"a negative timeout":       {&Prometheus{Timeout: -1}, "timeout", "Negative timeout"},
 	} {

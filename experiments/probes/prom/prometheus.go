@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/tlsconfig"
 )
 
 const (
@@ -33,8 +34,8 @@ type Prometheus struct {
 	Headers         map[string]experiments.Secret `hcl:"headers,optional" doc:"Headers that are sent with each query, such as X-Scope-OrgID."`
 	Timeout         time.Duration                 `hcl:"timeout,optional" default:"5s" doc:"How long a query may take."`
 	ScrapeInterval  *time.Duration                `hcl:"scrape_interval,optional" doc:"How often targets are scraped: 1s where left out for the built-in one, 15s for a server. Windows shorter than 4 of them are not asked."`
-	Basic           *BasicAuth                    `hcl:"basic,block" doc:"User and password that are sent to the server."`
-	TLS             *TLS                          `hcl:"tls,block" doc:"How the server's certificate is checked, and which one is shown to it."`
+	BasicAuth       *BasicAuth                    `hcl:"basic_auth,block" doc:"User and password that are sent to the server."`
+	TLS             *tlsconfig.Block              `hcl:"tls,block" doc:"How the server's certificate is checked, and which one is shown to it."`
 
 	mu     sync.Mutex
 	open   Querier
@@ -52,15 +53,6 @@ type BasicAuth struct {
 	PasswordFile string             `hcl:"password_file,optional" doc:"File with the password; it is read again for each query."`
 }
 
-// TLS is how a TLS connection is made.
-type TLS struct {
-	CAFile             string `hcl:"ca_file,optional" doc:"PEM file with the authorities that may have signed the server's certificate; left out, those of the system."`
-	CertFile           string `hcl:"cert_file,optional" doc:"PEM file with the certificate that is shown to the server."`
-	KeyFile            string `hcl:"key_file,optional" doc:"PEM file with the key of cert_file."`
-	ServerName         string `hcl:"server_name,optional" doc:"Name that the server's certificate must be for; left out, the host of url."`
-	InsecureSkipVerify bool   `hcl:"insecure_skip_verify,optional" default:"false" doc:"Trust any certificate."`
-}
-
 // Validate implements [experiments.Validator].
 func (p *Prometheus) Validate() []experiments.Problem {
 	var problems []experiments.Problem
@@ -73,7 +65,7 @@ func (p *Prometheus) Validate() []experiments.Problem {
 		}
 	}
 	ways := 0
-	for _, used := range []bool{!p.BearerToken.IsZero() || p.BearerTokenFile != "", p.Basic != nil, urlHasUser(p.URL)} {
+	for _, used := range []bool{!p.BearerToken.IsZero() || p.BearerTokenFile != "", p.BasicAuth != nil, urlHasUser(p.URL)} {
 		if used {
 			ways++
 		}
@@ -84,8 +76,8 @@ func (p *Prometheus) Validate() []experiments.Problem {
 	if !p.BearerToken.IsZero() && p.BearerTokenFile != "" {
 		problem("bearer_token_file", "Two tokens", "Keep one of bearer_token and bearer_token_file.")
 	}
-	if p.Basic != nil && !p.Basic.Password.IsZero() && p.Basic.PasswordFile != "" {
-		problem("basic", "Two passwords", "Keep one of password and password_file.")
+	if p.BasicAuth != nil && !p.BasicAuth.Password.IsZero() && p.BasicAuth.PasswordFile != "" {
+		problem("basic_auth", "Two passwords", "Keep one of password and password_file.")
 	}
 	names := make([]string, 0, len(p.Headers))
 	for name := range p.Headers {
@@ -97,7 +89,7 @@ func (p *Prometheus) Validate() []experiments.Problem {
 		case !validHeaderName(name):
 			problem("headers", "Bad header name", "%q cannot be the name of a header; write letters, digits and hyphens, as in \"X-Scope-OrgID\".", name)
 		case http.CanonicalHeaderKey(name) == "Authorization" && ways > 0:
-			problem("headers", "Several ways to log in", "The header Authorization is set by bearer_token, basic or a user in url already; keep one of them.")
+			problem("headers", "Several ways to log in", "The header Authorization is set by bearer_token, basic_auth or a user in url already; keep one of them.")
 		}
 	}
 	if p.Timeout < 0 {
@@ -106,10 +98,7 @@ func (p *Prometheus) Validate() []experiments.Problem {
 	if p.ScrapeInterval != nil && *p.ScrapeInterval < time.Millisecond {
 		problem("scrape_interval", "Scrape interval too short", "Write how often targets are scraped, such as \"1s\"; 1ms is the least.")
 	}
-	if p.TLS != nil && (p.TLS.CertFile == "") != (p.TLS.KeyFile == "") {
-		problem("tls", "Half a certificate", "Write both cert_file and key_file, or neither.")
-	}
-	return problems
+	return append(problems, p.TLS.Problems()...)
 }
 
 // Open makes it ready for queries. It does not speak to a server yet, so that a
