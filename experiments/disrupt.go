@@ -63,7 +63,7 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 		if !sleepUntil(ctx, began.Add(s.Start+offset)) {
 			return
 		}
-		hits, err := r.round(ctx, s.Plan, i+1)
+		hits, err := r.round(ctx, s, i+1)
 		if err == nil {
 			err = r.injectAll(ctx, s.Plan, hits)
 		}
@@ -88,11 +88,11 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 
 // round gives the hits of a round: those of the first were planned before the
 // baseline, later ones look again.
-func (r *runner) round(ctx context.Context, plan *FaultPlan, round int) ([]Hit, error) {
+func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error) {
 	if round == 1 {
-		return r.hits.of(plan.Name, 1), nil
+		return r.hits.of(slot.Plan.Name, 1), nil
 	}
-	hits, err := r.e.planRound(ctx, plan, r.o.Run, round)
+	hits, err := r.e.planRound(ctx, slot, r.o.Run, round)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,8 @@ type Fault interface {
 	// at once (a kill).
 	Lasts() bool
 	// Plan looks at the world and says who would be hit and what undoing takes. It
-	// changes nothing. The runner fills in ID, Fault, Round and Deadline.
+	// changes nothing. The runner fills in what the schedule decides: ID, Fault, Kind, Round, At
+	// and Lasts.
 	Plan(ctx context.Context, d Draw) ([]Hit, error)
 	// Inject does exactly h and reads back that it took effect. It fails, having
 	// changed nothing, if the target moved since Plan. When ctx is cancelled it
@@ -56,6 +57,8 @@ type Hit struct {
 	Effect string `json:"effect"`
 	Undo   string `json:"undo"`
 	Fuse   string `json:"fuse,omitempty"`
+	// At is when it is due by the schedule, from the start of the disruption.
+	At time.Duration `json:"at_ns"`
 	// Lasts is how long the harm is held; zero for a hit that is over at once.
 	Lasts time.Duration `json:"lasts_ns,omitempty"`
 	// Spec is the kind's own: where the target is, what stood before, what to restore.

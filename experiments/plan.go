@@ -26,7 +26,7 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 	blueprint := &Blueprint{Slots: slots, Length: length}
 	var problems []error
 	for _, slot := range slots {
-		hits, err := e.planRound(ctx, slot.Plan, run, 1)
+		hits, err := e.planRound(ctx, slot, run, 1)
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -35,8 +35,9 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 	return blueprint, errors.Join(problems...)
 }
 
-// planRound asks a fault for the hits of one round and completes them.
-func (e *Experiment) planRound(ctx context.Context, plan *FaultPlan, run string, round int) ([]Hit, error) {
+// planRound asks a fault for the hits of one round, from 1, and completes them.
+func (e *Experiment) planRound(ctx context.Context, slot Slot, run string, round int) ([]Hit, error) {
+	plan := slot.Plan
 	draw := Draw{Run: run, Fault: plan.Name, Round: round, Uniform: e.random(plan.Name, round).Float64}
 	hits, err := plan.Fault.Plan(ctx, draw)
 	if err != nil {
@@ -48,6 +49,7 @@ func (e *Experiment) planRound(ctx context.Context, plan *FaultPlan, run string,
 	for i := range hits {
 		hit := &hits[i]
 		hit.Fault, hit.Kind, hit.Round = plan.Name, plan.Kind, round
+		hit.At = slot.Start + slot.Rounds[round-1]
 		hit.ID = fmt.Sprintf("%s/%d/%s", plan.Name, round, hit.Target)
 		if plan.Fault.Lasts() {
 			hit.Lasts = plan.Schedule.Duration

@@ -91,10 +91,10 @@ func BenchmarkAbort(b *testing.B) {
 	}
 	ms := func(samples []time.Duration, q float64) float64 { return milliseconds(quantile(samples, q)) }
 	show(b,
-		figure{"breach to 200 toxics verified gone, p50", "ms", ms(fromBreach, 0.5), ms(raw, 0.5), 0},
-		figure{"breach to 200 toxics verified gone, p99", "ms", ms(fromBreach, 0.99), ms(raw, 0.99), 250},
-		figure{"with the wait for the probe, p50", "ms", ms(fromFailure, 0.5), 0, 0},
-		figure{"with the wait for the probe, p99", "ms", ms(fromFailure, 0.99), 0, 0},
+		figure{"breach to 200 toxics verified gone p50", "ms", ms(fromBreach, 0.5), ms(raw, 0.5), 0},
+		figure{"breach to 200 toxics verified gone p99", "ms", ms(fromBreach, 0.99), ms(raw, 0.99), 250},
+		figure{"with the wait for the probe p50", "ms", ms(fromFailure, 0.5), 0, 0},
+		figure{"with the wait for the probe p99", "ms", ms(fromFailure, 0.99), 0, 0},
 	)
 }
 

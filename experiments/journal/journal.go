@@ -21,8 +21,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -158,8 +160,20 @@ func ours(file *os.File) error {
 	return nil
 }
 
+// lock claims the journal for writing. Whoever only looks (see Alive) has it for
+// some microseconds, so it is tried a few times.
 func lock(file *os.File) error {
-	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for tries := 10; ; tries-- {
+		err := flock(file, unix.LOCK_EX)
+		if tries == 0 || !errors.Is(err, ErrLocked) {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func flock(file *os.File, how int) error {
+	err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return ErrLocked
 	}
@@ -228,12 +242,9 @@ func (j *Journal) write(list ...experiments.Event) (end int64, err error) {
 	j.buffer = j.buffer[:0]
 	expendable := true
 	for _, event := range list {
-		payload, err := json.Marshal(event)
+		payload, err := j.payload(event)
 		if err != nil {
 			return 0, fmt.Errorf("write to the journal: %w", err)
-		}
-		if j.redact != nil {
-			payload = []byte(j.redact(string(payload)))
 		}
 		j.buffer = appendFrame(j.buffer, payload)
 		switch event.Type {
@@ -256,6 +267,41 @@ func (j *Journal) write(list ...experiments.Event) (end int64, err error) {
 	}
 	j.offset += int64(len(j.buffer))
 	return j.offset, nil
+}
+
+// payload is an event as JSON, without secrets. What mending needs is never
+// changed: a record with a hole would have it look for something else, and find
+// nothing to undo.
+func (j *Journal) payload(event experiments.Event) ([]byte, error) {
+	clean := func(text string) string { return text }
+	if j.redact != nil {
+		clean = j.redact
+	}
+	if event.Hit != nil {
+		step := *event.Hit
+		step.Seen, step.Error = clean(step.Seen), clean(step.Error)
+		event.Hit = &step
+		if step.Hit != nil {
+			record, err := json.Marshal(step.Hit)
+			if err != nil {
+				return nil, err
+			}
+			if clean(string(record)) != string(record) {
+				return nil, errors.New("the record that undoes a hit holds the value of a secret; nothing secret is written to disk: take it out of the fault, or change the secret if it is a common word")
+			}
+		}
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return nil, err
+	}
+	if event.Hit == nil {
+		payload = []byte(clean(string(payload)))
+	}
+	if len(payload) > maxPayload {
+		return nil, fmt.Errorf("an event of %d KiB is too large: a reader takes %d KiB", len(payload)>>10, maxPayload>>10)
+	}
+	return payload, nil
 }
 
 func (j *Journal) flush(end int64) error {
@@ -341,7 +387,8 @@ func Alive(dir string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look at the journal: %w", err)
 	}
-	err = lock(file)
+	// Shared, so that two who look at once do not take each other for the writer.
+	err = flock(file, unix.LOCK_SH)
 	if closing := file.Close(); closing != nil {
 		return false, closing
 	}
@@ -365,9 +412,12 @@ func read(file io.ReaderAt) (*Contents, error) {
 			return contents, nil
 		}
 		// A damaged header says nothing about the frames behind it.
-		contents.Damage = append(contents.Damage, Damage{0, int64(len(header))})
+		contents.Damage = append(contents.Damage, Damage{0, int64(min(len(header), len(text)))})
+		if len(text) < len(header) {
+			return contents, nil
+		}
 	}
-	at := min(len(header), len(text))
+	at := len(header)
 	bad := -1 // where the unreadable stretch began
 	contents.end = int64(at)
 	for at < len(text) {
@@ -392,9 +442,35 @@ func read(file io.ReaderAt) (*Contents, error) {
 		contents.end = int64(at)
 	}
 	if bad >= 0 {
-		contents.Torn = int64(len(text)) - int64(bad)
+		torn := len(text)
+		if unfinished(text[at:]) {
+			torn = at
+		}
+		if bad < torn {
+			// It stays in the file: who mends after us must know of it too.
+			contents.Damage = append(contents.Damage, Damage{int64(bad), int64(torn - bad)})
+			contents.end = int64(torn)
+		}
+		contents.Torn = int64(len(text) - torn)
 	}
 	return contents, nil
+}
+
+// unfinished tells whether text is the beginning of a frame whose writer died in
+// the middle of it. A whole frame that cannot be read is damage: what it said may
+// have been acted upon. If its length is what is damaged, it holds a whole event.
+func unfinished(text []byte) bool {
+	if len(text) < len(marker) {
+		return strings.HasPrefix(marker, string(text))
+	}
+	if !bytes.HasPrefix(text, []byte(marker)) {
+		return false
+	}
+	if len(text) < frameBytes {
+		return true
+	}
+	length := binary.LittleEndian.Uint32(text[len(marker):])
+	return length <= maxPayload && len(text) < frameBytes+int(length) && !json.Valid(text[frameBytes:])
 }
 
 func frame(text []byte) (event experiments.Event, size int, ok bool) {

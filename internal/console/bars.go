@@ -102,49 +102,56 @@ func gauge(used float64, width int) (full, empty string) {
 // span is the stretch of time that the bars of hits are drawn on.
 type span struct{ from, to time.Time }
 
-// spanOf reaches from the first injection to now, or to the planned end of what is
-// injected. It is empty before the first injection.
-func spanOf(hits []*liveHit, now time.Time) span {
-	var s span
+// spanOf reaches from the start of the disruption to now, or to the planned end of
+// the last hit. It is empty before the disruption.
+func spanOf(hits []*liveHit, disrupted, now time.Time) span {
+	s := span{disrupted, disrupted}
+	if disrupted.IsZero() {
+		return s
+	}
 	for _, hit := range hits {
-		if hit.injected.IsZero() {
-			continue
-		}
-		if s.from.IsZero() || hit.injected.Before(s.from) {
-			s.from = hit.injected
-		}
-		end := hit.injected.Add(hit.lasts)
-		if !hit.verified.IsZero() {
-			end = hit.verified
-		} else if end.Before(now) {
-			end = now
-		}
-		if end.After(s.to) {
-			s.to = end
+		_, end, planned := hit.times(disrupted, now)
+		for _, t := range []time.Time{end, planned} {
+			if t.After(s.to) {
+				s.to = t
+			}
 		}
 	}
-	if !s.from.IsZero() && !s.to.After(s.from) {
+	if !s.to.After(s.from) {
 		s.to = s.from.Add(time.Second)
 	}
 	return s
 }
 
+// times says when the harm of a hit began, up to when it was there, and up to when
+// it will be by the plan.
+func (h *liveHit) times(disrupted, now time.Time) (from, end, planned time.Time) {
+	switch {
+	case h.injected.IsZero():
+		from = disrupted.Add(h.at)
+		return from, from, from.Add(h.lasts)
+	case !h.verified.IsZero():
+		return h.injected, h.verified, h.verified
+	}
+	return h.injected, now, h.injected.Add(h.lasts)
+}
+
 // bar draws a hit on the span: done is the stretch in which its harm was there,
 // ahead what is planned still. Before comes what is left blank.
 func (s span) bar(hit *liveHit, now time.Time, width int) (before, done, ahead, after string) {
-	if hit.injected.IsZero() || s.from.IsZero() || width <= 0 {
+	if s.from.IsZero() || width <= 0 {
 		return strings.Repeat(" ", max(width, 0)), "", "", ""
 	}
 	cell := func(t time.Time) int {
 		share := float64(t.Sub(s.from)) / float64(s.to.Sub(s.from))
 		return min(max(int(math.Round(share*float64(width))), 0), width)
 	}
-	end, planned := now, hit.injected.Add(hit.lasts)
-	if !hit.verified.IsZero() {
-		end, planned = hit.verified, hit.verified
+	began, end, planned := hit.times(s.from, now)
+	from := min(cell(began), width-1)
+	to := from
+	if !hit.injected.IsZero() {
+		to = max(cell(end), from+1) // whatever happened is seen
 	}
-	from := min(cell(hit.injected), width-1)
-	to := max(cell(end), from+1) // whatever happened is seen
-	last := max(cell(planned), to)
+	last := max(cell(planned), to, from+1)
 	return strings.Repeat(" ", from), strings.Repeat("█", to-from), strings.Repeat("░", last-to), strings.Repeat(" ", width-last)
 }

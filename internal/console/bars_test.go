@@ -126,10 +126,10 @@ func TestBarsOfHits(t *testing.T) {
 	ended := &liveHit{injected: at(0), lasts: 4 * time.Second, verified: at(4)}
 	running := &liveHit{injected: at(2), lasts: 8 * time.Second}
 	kill := &liveHit{injected: at(5), verified: at(5)}
-	planned := &liveHit{lasts: time.Minute}
+	planned := &liveHit{at: 7 * time.Second, lasts: 2 * time.Second}
 	hits := []*liveHit{ended, running, kill, planned}
 	now := at(6)
-	s := spanOf(hits, now)
+	s := spanOf(hits, at(0), now)
 	if !s.from.Equal(at(0)) || !s.to.Equal(at(10)) {
 		t.Fatalf("the span is %s to %s, want 0s to 10s", s.from.Sub(began), s.to.Sub(began))
 	}
@@ -141,7 +141,7 @@ func TestBarsOfHits(t *testing.T) {
 		{"a mended hit ends where it was mended", ended, "████      "},
 		{"a running one grows, with what is left ahead", running, "  ████░░░░"},
 		{"one that is over at once is seen", kill, "     █    "},
-		{"a planned one is blank", planned, "          "},
+		{"a planned one lies ahead", planned, "       ░░ "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before, done, ahead, after := s.bar(test.hit, now, 10)
@@ -150,11 +150,11 @@ func TestBarsOfHits(t *testing.T) {
 			}
 		})
 	}
-	if late := spanOf(hits, at(30)); !late.to.Equal(at(30)) {
+	if late := spanOf(hits, at(0), at(30)); !late.to.Equal(at(30)) {
 		t.Errorf("a hit that is late reaches to %s, want now", late.to.Sub(began))
 	}
-	if s := spanOf([]*liveHit{planned}, now); !s.from.IsZero() {
-		t.Error("there is a span before anything is injected")
+	if s := spanOf([]*liveHit{planned}, time.Time{}, now); !s.from.IsZero() {
+		t.Error("there is a span before the disruption")
 	}
 }
 

@@ -42,11 +42,11 @@ func (t *tape) enter(phase experiments.Phase) *tape {
 	return t.add(experiments.Event{Type: experiments.EventPhase})
 }
 
-func (t *tape) plan(fault, target, effect string, lasts time.Duration) *tape {
+func (t *tape) plan(fault, target, effect string, at, lasts time.Duration) *tape {
 	id := fault + "/1/" + target
 	return t.add(experiments.Event{Type: experiments.EventHit, Hit: &experiments.HitEvent{
 		ID: id, Step: experiments.Planned,
-		Hit: &experiments.Hit{ID: id, Fault: fault, Target: target, Effect: effect, Lasts: lasts},
+		Hit: &experiments.Hit{ID: id, Fault: fault, Target: target, Effect: effect, At: at, Lasts: lasts},
 	}})
 }
 
@@ -138,8 +138,8 @@ const (
 // baselineTape is a run whose hypotheses are not shown to hold yet.
 func baselineTape() *tape {
 	t := newTape().begin("slow-payments").enter(experiments.PhaseCheck).enter(experiments.PhasePlan).
-		plan("late-payments", "proxy payments", "add 300ms ± 50ms of latency downstream", 30*time.Second).
-		plan("lose-a-pod", "pod shop/checkout-5d9f", "delete the pod", 0).
+		plan("late-payments", "proxy payments", "add 300ms ± 50ms of latency downstream", time.Second, 30*time.Second).
+		plan("lose-a-pod", "pod shop/checkout-5d9f", "delete the pod", 8*time.Second, 0).
 		enter(experiments.PhaseBaseline)
 	for i := range 12 {
 		t.wait(500*time.Millisecond).sample("probe.front_door", time.Duration(20+i%3*60)*time.Millisecond).count("slo.checkout", 0, 100)

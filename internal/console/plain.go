@@ -102,7 +102,7 @@ func (v *plainView) hit(event experiments.Event) {
 		if hit.Lasts > 0 {
 			lasts = " for " + experiments.FormatDuration(hit.Lasts)
 		}
-		v.line(event, "fault %s planned: %s on %s%s", hit.Fault, hit.Effect, hit.Target, lasts)
+		v.line(event, "fault %s planned: %s on %s, at %s%s", hit.Fault, hit.Effect, hit.Target, clock(hit.At), lasts)
 	case experiments.Injected:
 		v.line(event, "fault %s injected: %s on %s (seen: %s)", hit.Fault, hit.Effect, hit.Target, h.Seen)
 	case experiments.Verified:

@@ -252,12 +252,12 @@ func (s screen) hypothesisWord(h *liveHypothesis) (word string, paint func(strin
 // it matters to whoever watches: 0 most.
 func (s screen) hitWord(hit *liveHit, over bool) (word string, paint func(string) string, rank int) {
 	switch hit.step {
-	case experiments.Planned:
+	case experiments.Planned, experiments.Armed:
 		if over {
 			return "left out", s.palette.faint, 4
 		}
 		return "planned", s.palette.faint, 2
-	case experiments.Armed, experiments.Intended:
+	case experiments.Intended:
 		return "injecting", s.palette.warn, 0
 	case experiments.Injected:
 		return "injected", s.palette.bad, 1
@@ -282,7 +282,7 @@ func (s screen) hits(run *liveRun) section {
 		graph = 0
 	}
 	who := s.width - statusWidth - graph - timeWidth - 5
-	during := spanOf(run.hits, s.now)
+	during := spanOf(run.hits, run.disrupted, s.now)
 	out := section{title: s.palette.bold("Faults"), noun: "hits"}
 	if !during.from.IsZero() && graph > 0 && who > 0 {
 		axis := "0s" + columnRight(clock(during.to.Sub(during.from)), graph-2)
@@ -296,7 +296,9 @@ func (s screen) hits(run *liveRun) section {
 			does = hit.error
 		}
 		end := ""
-		if graph > 0 {
+		if leftOut := hit.injected.IsZero() && (run.stop != "" || !run.ended.IsZero()); leftOut {
+			end = " " + strings.Repeat(" ", graph)
+		} else if graph > 0 {
 			before, done, ahead, after := during.bar(hit, s.now, graph)
 			end = " " + before + paint(done) + s.palette.faint(ahead) + after
 		}
@@ -315,7 +317,7 @@ func (s screen) hits(run *liveRun) section {
 // hitTime says how long a hit will last, has left, or was there.
 func (s screen) hitTime(hit *liveHit) string {
 	switch {
-	case hit.injected.IsZero() && hit.lasts > 0 && hit.step == experiments.Planned:
+	case hit.injected.IsZero() && hit.lasts > 0 && (hit.step == experiments.Planned || hit.step == experiments.Armed):
 		return "for " + experiments.FormatDuration(hit.lasts)
 	case hit.injected.IsZero() || hit.lasts == 0:
 		return ""

@@ -69,7 +69,7 @@ func TestColoursChangeNothingButColours(t *testing.T) {
 func TestWhatAFrameSays(t *testing.T) {
 	manyHits := newTape().begin("crowd").enter(experiments.PhasePlan)
 	for i := range 40 {
-		manyHits.plan("kill", fmt.Sprintf("pod %d", i), "delete it", time.Minute)
+		manyHits.plan("kill", fmt.Sprintf("pod %d", i), "delete it", 0, time.Minute)
 	}
 	manyHits.enter(experiments.PhaseDisrupt)
 	for i := range 30 {
@@ -187,7 +187,7 @@ func randomEvent(t *rapid.T, at time.Time) experiments.Event {
 			experiments.Planned, experiments.Intended, experiments.Injected, experiments.Reverting, experiments.Verified, experiments.Failed, experiments.Stuck,
 		}).Draw(t, "step")}
 		if rapid.Bool().Draw(t, "whole") {
-			e.Hit.Hit = &experiments.Hit{ID: id, Fault: text.Draw(t, "fault"), Target: text.Draw(t, "target"), Effect: text.Draw(t, "effect"), Lasts: lasts}
+			e.Hit.Hit = &experiments.Hit{ID: id, Fault: text.Draw(t, "fault"), Target: text.Draw(t, "target"), Effect: text.Draw(t, "effect"), At: lasts / 2, Lasts: lasts}
 		}
 	case experiments.EventSample:
 		value := float("value")

@@ -22,6 +22,7 @@ type liveRun struct {
 	seed          uint64
 	began, ended  time.Time // ended is zero while it goes on
 	phase         experiments.Phase
+	disrupted     time.Time // the start of the disruption; zero before
 	hypotheses    []*liveHypothesis
 	hits          []*liveHit
 	guards        []*liveGuard
@@ -41,7 +42,7 @@ type liveHit struct {
 	id            string
 	fault, target string
 	effect        string
-	lasts         time.Duration
+	at, lasts     time.Duration // at counts from the start of the disruption
 	step          experiments.Step
 	state         experiments.State
 	error         string
@@ -82,6 +83,9 @@ func (r *liveRun) event(e experiments.Event) {
 		}
 		r.begun, r.run, r.scenario, r.seed = true, clean(e.Begin.Run), clean(e.Begin.Scenario), e.Begin.Seed
 	case experiments.EventPhase:
+		if e.Phase == experiments.PhaseDisrupt {
+			r.disrupted = e.At
+		}
 		r.phase = e.Phase
 	case experiments.EventHit:
 		if e.Hit != nil {
@@ -126,7 +130,8 @@ func (r *liveRun) hit(at time.Time, e experiments.HitEvent) {
 		r.hits = append(r.hits, hit)
 	}
 	if e.Hit != nil {
-		hit.fault, hit.target, hit.effect, hit.lasts = clean(e.Hit.Fault), clean(e.Hit.Target), clean(e.Hit.Effect), e.Hit.Lasts
+		hit.fault, hit.target, hit.effect = clean(e.Hit.Fault), clean(e.Hit.Target), clean(e.Hit.Effect)
+		hit.at, hit.lasts = e.Hit.At, e.Hit.Lasts
 	}
 	hit.step = e.Step
 	switch e.Step {
