@@ -300,7 +300,9 @@ func (b *batch) summary(w io.Writer) {
 	out := &lines{w: w}
 	for _, f := range b.done {
 		out.printf("\n%s  %s\n", strings.ToUpper(string(f.result.Verdict)), f.result.Scenario)
-		out.printf("  %s\n", f.result.Reason)
+		if len(b.done) > 1 { // of a single one, the reason stands right above
+			out.printf("  %s\n", f.result.Reason)
+		}
 		if f.result.Stop != nil && f.result.Stop.Took() > 0 {
 			out.printf("  %s from the breach to the last proven revert\n", experiments.FormatDuration(f.result.Stop.Took().Round(time.Millisecond)))
 		}
