@@ -54,7 +54,7 @@ func (r *runner) showJudgements(now time.Time) {
 		default:
 			continue
 		}
-		r.emit(h.event(&j))
+		r.show(h.event(&j))
 	}
 	r.nextShow = laterOf(now.Add(showPace), thrifty(began))
 }

@@ -86,6 +86,7 @@ type runner struct {
 	settled  map[*Hypothesis]bool // its recovery is judged
 	guards   map[*GuardPlan]*GuardResult
 	shown    map[*GuardPlan]time.Time
+	recorded map[string]standing
 	nextShow time.Time
 
 	stop       *Stop
@@ -100,14 +101,15 @@ func newRunner(e *Experiment, o Options) *runner {
 	now := time.Now()
 	r := &runner{
 		e: e, o: o,
-		history: NewHistory(now, e.Probes, e.SLOs),
-		inbox:   make(chan func(), 256),
-		hits:    newHitBook(o.Redact),
-		judged:  map[*Hypothesis]*HypothesisResult{},
-		held:    map[string]bool{},
-		settled: map[*Hypothesis]bool{},
-		guards:  map[*GuardPlan]*GuardResult{},
-		shown:   map[*GuardPlan]time.Time{},
+		history:  NewHistory(now, e.Probes, e.SLOs),
+		inbox:    make(chan func(), 256),
+		hits:     newHitBook(o.Redact),
+		judged:   map[*Hypothesis]*HypothesisResult{},
+		held:     map[string]bool{},
+		settled:  map[*Hypothesis]bool{},
+		guards:   map[*GuardPlan]*GuardResult{},
+		shown:    map[*GuardPlan]time.Time{},
+		recorded: map[string]standing{},
 		result: &Result{
 			Schema: ResultSchema, Run: o.Run, Scenario: e.Name, Description: e.Description, Origin: e.Origin,
 			Digest: e.Source.Digest, Seed: e.Seed, Version: o.Version, Host: o.Host, Began: now,
@@ -237,11 +239,14 @@ func (r *runner) enter(phase Phase) {
 }
 
 // emit hands an event to the journal, without waiting for the disk, and to Watch.
-func (r *runner) emit(event Event) {
+func (r *runner) emit(event Event) { r.publish(event, true) }
+
+// publish hands an event to Watch, and to the journal if it is to be recorded.
+func (r *runner) publish(event Event, record bool) {
 	r.emitting.Lock()
 	defer r.emitting.Unlock()
 	event = r.stamp(event)
-	if r.o.Journal != nil && r.journalFailed == nil {
+	if record && r.o.Journal != nil && r.journalFailed == nil {
 		if err := r.o.Journal.Append(event); err != nil {
 			r.journalFailed = err
 		}

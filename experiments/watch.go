@@ -337,7 +337,7 @@ func (r *runner) look() {
 		}
 		if r.history.Now.Sub(r.shown[g]) >= showPace || reading.Breached && !result.Tripped {
 			r.shown[g] = r.history.Now
-			r.emit(Event{At: r.history.Now, Type: EventGuard, Name: g.Name, Guard: &reading})
+			r.show(Event{At: r.history.Now, Type: EventGuard, Name: g.Name, Guard: &reading})
 		}
 		if !reading.Breached || result.Tripped {
 			continue
@@ -358,4 +358,38 @@ func (r *runner) guardResult(g *GuardPlan) *GuardResult {
 		r.guards[g] = result
 	}
 	return result
+}
+
+// recordPace is the time between two records of how a guard or a hypothesis
+// stands, while nothing changes. Whoever watches is shown each; the journal of a
+// day would hold little else.
+const recordPace = 5 * time.Second
+
+// standing is how a guard or a hypothesis stood when it was last recorded.
+type standing struct {
+	at       time.Time
+	phase    Phase
+	verdict  Verdict
+	breached bool
+}
+
+// show lets the watchers see how a guard or a hypothesis stands. It is recorded
+// when it changed, and now and then.
+func (r *runner) show(event Event) {
+	now := standing{at: time.Now(), phase: r.phaseNow()}
+	if event.Judgement != nil {
+		now.verdict = event.Judgement.Verdict
+	}
+	if event.Guard != nil {
+		now.breached = event.Guard.Breached
+	}
+	key := string(event.Type) + " " + event.Name
+	last, known := r.recorded[key]
+	unchanged := known && last.phase == now.phase && last.verdict == now.verdict && last.breached == now.breached
+	if unchanged && now.at.Sub(last.at) < recordPace {
+		r.publish(event, false)
+		return
+	}
+	r.recorded[key] = now
+	r.publish(event, true)
 }

@@ -192,7 +192,7 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 		return fail(experiments.Refused, "%s", err)
 	}
 	if window < e.Shortest() {
-		return fail(experiments.TooEarly, "a window of %s is shorter than %d scrapes (%s)", experiments.FormatDuration(window), scrapesPerWindow, experiments.FormatDuration(e.Shortest()))
+		return fail(experiments.TooEarly, "a window of %s is shorter than %d scrapes (%s)", experiments.FormatDuration(window.Round(time.Millisecond)), scrapesPerWindow, experiments.FormatDuration(e.Shortest()))
 	}
 	if e.Prometheus.Builtin() && window > defaultRetention {
 		return fail(experiments.Refused, "a window of %s is longer than what the built-in Prometheus keeps (%s); use a server (url)", experiments.FormatDuration(window), experiments.FormatDuration(defaultRetention))
