@@ -1,0 +1,27 @@
+# Each target is a plain command that a person could type.
+
+.PHONY: build test lint bench demo docs
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+build: ## build bin/gameday
+	go build -o bin/gameday ./cmd/gameday
+
+test: ## run every test, with the race detector
+	go vet ./...
+	go test -race -timeout 20m ./...
+
+lint: ## what a reviewer would say first
+	test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench: ## the figures, each beside its raw limit
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/gameday ./guards
+	go test -run '^$$' -bench . ./scenarios ./reports ./experiments/...
+
+demo: ## a whole game day on the built-in shop
+	go run ./cmd/gameday run quickstart
+
+docs: ## docs/language.md from the code
+	go run ./cmd/gameday explain --reference > docs/language.md
