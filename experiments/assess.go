@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -228,7 +229,9 @@ func (r *runner) sampleAfterInstant(end time.Time) time.Time {
 		}
 		return false
 	}
-	if !unread() || r.stop != nil && r.stop.Guard == "" {
+	// Once a lasting harm is gone, a measurement says nothing about the time it was on.
+	lasting := slices.ContainsFunc(r.hits.results(), func(hit HitResult) bool { return hit.Lasts > 0 })
+	if lasting || !unread() || r.stop != nil && r.stop.Guard == "" {
 		return end
 	}
 	for _, p := range r.e.Probes {

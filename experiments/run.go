@@ -413,11 +413,15 @@ func (r *runner) finish(out outcome) {
 	r.moment("phase", "Verdict: "+string(res.Verdict))
 	slices.SortStableFunc(r.timeline, func(a, b Moment) int { return a.At.Compare(b.At) })
 	res.Timeline = r.timeline
-	if err := r.commit(Event{Type: EventEnd, Verdict: res.Verdict, Text: res.Reason}); err != nil && len(res.Errors) == 0 {
-		res.Errors = append(res.Errors, err.Error())
-		if res.Verdict != NotRestored {
-			res.Verdict, res.Reason = Errored, err.Error()
+	if err := r.commit(Event{Type: EventEnd, Verdict: res.Verdict, Text: res.Reason}); err != nil {
+		if len(res.Errors) == 0 {
+			res.Errors = append(res.Errors, err.Error())
+			if res.Verdict != NotRestored {
+				res.Verdict, res.Reason = Errored, err.Error()
+			}
 		}
+		// What the journal cannot take, whoever watches must hear all the same.
+		r.emit(Event{Type: EventEnd, Verdict: res.Verdict, Text: res.Reason})
 	}
 }
 

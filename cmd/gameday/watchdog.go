@@ -33,6 +33,8 @@ const (
 	beatPace  = time.Second
 	beatLimit = 10 * time.Second
 	armWithin = 10 * time.Second
+	// dismissWithin is how long the watchdog may take to end when it is told to.
+	dismissWithin = 5 * time.Second
 )
 
 // watchdog is the runner's end.
@@ -136,6 +138,13 @@ func (w *watchdog) dismiss() error {
 	if err := w.stdin.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("dismiss the watchdog: %w", err)
 	}
+	// Everything is mended: a watchdog that hangs must not keep the run from ending.
+	hang := time.AfterFunc(dismissWithin, func() {
+		if err := w.process.Process.Kill(); err != nil {
+			return // it has ended after all
+		}
+	})
+	defer hang.Stop()
 	var exit *exec.ExitError
 	if err := <-w.waited; err != nil && !errors.As(err, &exit) {
 		return fmt.Errorf("wait for the watchdog: %w", err)

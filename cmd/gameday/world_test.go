@@ -314,7 +314,7 @@ toxiproxy {
 
 probe "http" "front" {
   url   = var.front
-  every = "50ms"
+  every = "100ms"
 }
 
 scenario "attack" {
