@@ -158,6 +158,7 @@ func (r *runner) settleInstant(ctx context.Context, plan *FaultPlan, hit Hit) {
 
 // injected marks the first injection: from here guards watch.
 func (r *runner) injected(at time.Time) {
+	r.nudge() // however short the harm is, it is looked at
 	if r.history.Injected.IsZero() {
 		r.history.Injected = at
 		r.marks.set(func(m *marks) { m.injected = at })

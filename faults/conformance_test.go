@@ -152,8 +152,16 @@ func toxiproxyTarget(t *testing.T, url string, configure func(toxiproxy.Toxic) e
 					t.Fatal(err)
 				}
 				proxy.Upstream = elsewhere
-				if err := proxy.Save(); err != nil {
-					t.Fatal(err)
+				// It listens anew, on a port that another test may try at this very moment.
+				for try := 0; ; try++ {
+					err := proxy.Save()
+					if err == nil {
+						break
+					}
+					if try == 20 {
+						t.Fatal(err)
+					}
+					time.Sleep(20 * time.Millisecond)
 				}
 			}
 		},

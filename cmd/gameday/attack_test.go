@@ -250,7 +250,6 @@ func TestASecondSignalEndsTheWaitingAtOnceAndSaysWhatIsLeft(t *testing.T) {
 	run.signal(syscall.SIGINT)
 	run.ends(5*time.Second, 6, "NOT RESTORED", "LEFT  proxy payments", "LEFT  proxy catalogue", "type: gameday recover ")
 	resume()
-	w.broken()
 	w.mends()
 	w.mendsByItself()
 	dir := runDir(t, w.home)
