@@ -174,8 +174,8 @@ func TestEvidenceTellsABreachFromNoise(t *testing.T) {
 
 // BenchmarkEvidenceTable prints the table of ways to tell a breach from noise: the
 // share of runs that each way stops, and the mean time to it. In the first two
-// columns a stop is a false alarm, of which an e-process allows alpha at most, and
-// in the others a miss is one of the breach.
+// columns the system is well, and a stop is a false alarm; in the others a run that
+// is not stopped is a breach missed.
 func BenchmarkEvidenceTable(b *testing.B) {
 	const runs = 10000
 	for b.Loop() {

@@ -208,8 +208,8 @@ func BenchmarkExperiment(b *testing.B) {
 	show(b,
 		figure{"whole run", "ms", whole, floor, 0},
 		figure{"run over its commands", "ms", whole - floor, 0, 20},
-		figure{"of that: process start and end", "ms", milliseconds(quantile(start, 0.5)), 0, 0},
-		figure{"of that: 12 fsyncs on this disk", "ms", milliseconds(quantile(disk, 0.5)), 0, 0},
+		figure{"for scale: start and end of the program", "ms", milliseconds(quantile(start, 0.5)), 0, 0},
+		figure{"for scale: 12 fsyncs on this disk", "ms", milliseconds(quantile(disk, 0.5)), 0, 0},
 		figure{"peak memory", "MB", float64(slices.Max(peak)) / 1024, 0, 40},
 	)
 }
@@ -349,7 +349,8 @@ func dayResult() *experiments.Result {
 }
 
 // BenchmarkReport renders the page of a run of 24 hours with the program. The raw
-// limit is one pass of a json.Decoder over the same file.
+// limit of the time is one pass of a json.Decoder over the same file, that of the
+// memory the file itself.
 func BenchmarkReport(b *testing.B) {
 	dir := b.TempDir()
 	path, page := filepath.Join(dir, "result.json"), filepath.Join(dir, "report.html")
@@ -374,7 +375,7 @@ func BenchmarkReport(b *testing.B) {
 	}
 	show(b,
 		figure{"report of 432,000 samples", "ms", milliseconds(quantile(ours, 0.5)), milliseconds(quantile(raw, 0.5)), 2000},
-		figure{"peak memory", "MB", float64(slices.Max(peak)) / 1024, size(b, path), 64},
+		figure{"peak memory against the file", "MB", float64(slices.Max(peak)) / 1024, size(b, path), 64},
 		figure{"page", "KB", size(b, page) * 1024, 0, 200},
 	)
 }

@@ -162,10 +162,10 @@ func (p *process) says(pattern string) {
 	})
 }
 
-// poll waits until ready says so, for half a minute at most.
+// poll waits until ready says so, for twenty seconds at most.
 func poll(t *testing.T, what func() string, ready func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ready(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !ready(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what())
 		}
@@ -190,19 +190,16 @@ func realPrometheus(t *testing.T, target, interval string) (string, *process) {
 	address := toxiproxytest.Address(t)
 	p := launch(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
 	server := "http://" + address
-	poll(t, text("Prometheus to be ready"), func() bool {
-		answer, err := http.Get(server + "/-/ready")
+	// It is ready seconds before it knows its targets.
+	poll(t, text("Prometheus to know its target"), func() bool {
+		answer, err := http.Get(server + "/api/v1/targets")
 		if err != nil {
 			return false
 		}
-		return errors.Join(drop(answer.Body), answer.Body.Close()) == nil && answer.StatusCode == http.StatusOK
+		targets, err := io.ReadAll(answer.Body)
+		return errors.Join(err, answer.Body.Close()) == nil && bytes.Contains(targets, []byte(`"scrapePool":"shop"`))
 	})
 	return server, p
-}
-
-func drop(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
 }
 
 // mood is how a gate treats requests.
@@ -297,6 +294,7 @@ type world struct {
 	front     string
 	scenario  string
 	before    string
+	last      *process // started by run
 }
 
 // worldScenario breaks payments for as long as a test likes. The watchdog, the
@@ -355,16 +353,37 @@ func (w *world) run(flags ...string) *process {
 	if !strings.Contains(strings.Join(flags, " "), "toxiproxy=") {
 		args = append(args, "--var", "toxiproxy="+w.toxiproxy)
 	}
-	return gameday(w.t, w.home, append(args, w.scenario)...)
+	w.last = gameday(w.t, w.home, append(args, w.scenario)...)
+	return w.last
 }
 
-// broken waits until both toxics are on the real server: what a test then proves
-// about mending is about something.
+// broken waits until both toxics are on the real server, and the run has read them
+// back: what a test then proves about mending is about something, and what it does to
+// the server does not meet the injection.
 func (w *world) broken() {
 	w.t.Helper()
 	poll(w.t, text("two toxics on the server"), func() bool {
-		return strings.Count(toxiproxytest.Snapshot(w.t, w.toxiproxy), `"latency": 10`) == 2
+		select {
+		case <-w.last.ended:
+			if w.last.cmd.ProcessState.ExitCode() != 6 {
+				w.t.Fatalf("the run ended before anything was broken:\n%s", w.last.said.String())
+			}
+		default:
+		}
+		return strings.Count(w.last.said.String(), "late injected") == 2 && w.toxics() == 2
 	})
+}
+
+// stillBroken requires that both toxics are on the real server.
+func (w *world) stillBroken() {
+	w.t.Helper()
+	if n := w.toxics(); n != 2 {
+		w.t.Fatalf("%d toxics are on the server, want the 2 that were injected", n)
+	}
+}
+
+func (w *world) toxics() int {
+	return strings.Count(toxiproxytest.Snapshot(w.t, w.toxiproxy), `"latency": 10`)
 }
 
 // mended requires that the server is as it was.

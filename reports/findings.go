@@ -1,0 +1,70 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// well lists facts that went as they should. It praises nothing it did not measure.
+func (o outliner) well() []string {
+	var list []string
+	for _, row := range o.hypotheses() {
+		if row.Verdict == string(experiments.Held) {
+			list = append(list, fmt.Sprintf("%s held: %s", quoted(row.Name), known(row.Reason)))
+		}
+	}
+	if tried, restored := o.broken(); tried > 0 && restored == tried && len(o.r.Left) == 0 {
+		list = append(list, sentence(o.mending()))
+	}
+	if o.r.Stop != nil && o.r.Stop.Guard != "" {
+		list = append(list, fmt.Sprintf("The guard %s stopped the run.", quoted(o.clean(o.r.Stop.Guard))))
+	}
+	return list
+}
+
+func known(text string) string {
+	if text == "" {
+		return "No reason was recorded."
+	}
+	return text
+}
+
+// wrong lists facts that did not go as they should.
+func (o outliner) wrong() []string {
+	var list []string
+	for _, row := range o.hypotheses() {
+		switch experiments.Verdict(row.Verdict) {
+		case experiments.Refuted:
+			list = append(list, fmt.Sprintf("%s did not hold: %s", quoted(row.Name), known(row.Reason)))
+		case experiments.Held:
+		default:
+			list = append(list, fmt.Sprintf("%s is without an answer: %s", quoted(row.Name), known(row.Reason)))
+		}
+	}
+	if o.r.Stop != nil {
+		list = append(list, "The run was stopped before its time: "+sentence(o.clean(o.r.Stop.Cause)))
+	}
+	for i := range o.r.Hits {
+		h := &o.r.Hits[i]
+		if len(list) > o.d.rows {
+			break
+		}
+		if attempted(h) && h.Injected.IsZero() {
+			list = append(list, fmt.Sprintf("%s was not hit: %s", o.clean(h.Target), sentence(cmp.Or(o.clean(h.Error), "the effect was not seen"))))
+		}
+	}
+	for _, row := range o.guards() {
+		if row.Class == "inconclusive" {
+			list = append(list, fmt.Sprintf("The guard %s had nothing to judge by at the end: %s", quoted(row.Name), sentence(row.Last)))
+		}
+	}
+	for _, text := range o.alarm() {
+		list = append(list, "Not proven mended: "+sentence(text))
+	}
+	for _, text := range o.r.Errors {
+		list = append(list, "The runner reported: "+sentence(o.clean(text)))
+	}
+	return list
+}

@@ -1,0 +1,71 @@
+package reports
+
+import (
+	"fmt"
+	"time"
+)
+
+func (o outliner) guards() []guardRow {
+	var rows []guardRow
+	for i := range o.r.Guards {
+		g := &o.r.Guards[i]
+		row := guardRow{Name: o.clean(g.Name), Kind: o.clean(g.Kind), Looks: sayCount(float64(g.Looks)), State: "did not trip", Class: "held", Worst: "nothing", Last: "nothing"}
+		if g.Default {
+			row.Kind += ", on by default"
+		}
+		if g.Worst != nil {
+			row.Worst = o.clean(g.Worst.Text)
+			if !g.WorstAt.IsZero() {
+				row.Worst += " (at " + sayOffset(g.WorstAt.Sub(o.r.Began)) + ")"
+			}
+		}
+		if g.Last != nil {
+			row.Last = o.clean(g.Last.Text)
+		}
+		switch {
+		case g.Tripped:
+			row.State, row.Class = "tripped", "aborted"
+		case g.Looks == 0:
+			row.State, row.Class = "never asked", "idle"
+		case g.Last != nil && g.Last.Blind:
+			row.State, row.Class = "saw nothing at the end", "inconclusive"
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// budgets says what the run cost each SLO. The budget of a window is (1-objective)
+// of its events; spending a share of it costs as much as a total outage of that
+// share of (1-objective) of the window (SRE workbook, "Alerting on SLOs").
+func (o outliner) budgets() []budgetRow {
+	var rows []budgetRow
+	for i := range o.r.SLOs {
+		s := &o.r.SLOs[i]
+		row := budgetRow{Name: o.clean(s.Name), Spent: float64(s.Spent),
+			Objective: s.Objective.String() + " over " + sayDuration(s.Window)}
+		row.Events = fmt.Sprintf("%s of %s failed", sayCount(s.Bad), plural2(s.Total, "event"))
+		if s.Total > 0 {
+			row.Events += " (" + sayPercent(s.Bad/s.Total) + ")"
+		}
+		row.Events += " from the first injection to the end"
+		if s.Total == 0 {
+			row.Events = "No event was counted from the first injection to the end"
+		}
+		if s.Spent.Known() {
+			outage := time.Duration(float64(s.Spent) * float64(s.Window) * (1 - float64(s.Objective)))
+			row.Words = fmt.Sprintf("That is %s of the error budget of %s, as much as %s of total outage.", sayPercent(float64(s.Spent)), sayDuration(s.Window), sayDuration(outage))
+		} else {
+			row.Words = "Its share of the error budget is unknown, because the baseline showed no rate of events to count the window by."
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func plural2(count float64, noun string) string {
+	if count == 1 {
+		return "1 " + noun
+	}
+	return sayCount(count) + " " + noun + "s"
+}

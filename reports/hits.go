@@ -1,0 +1,172 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/gameday-sh/gameday/experiments"
+)
+
+// attempted tells whether a hit may have done harm: its intent was journaled.
+func attempted(h *experiments.HitResult) bool {
+	harmful := func(step experiments.Step) bool {
+		return step != "" && step != experiments.Planned && step != experiments.Armed
+	}
+	return harmful(h.Step) || !h.Injected.IsZero() ||
+		slices.ContainsFunc(h.Steps, func(s experiments.StepTime) bool { return harmful(s.Step) })
+}
+
+// mended tells whether the world was read and nothing of the hit is left in it.
+func mended(h *experiments.HitResult) bool {
+	return h.Step == experiments.Verified && (h.State == experiments.Whole || h.State == experiments.Superseded)
+}
+
+// broken counts the hits that may have done harm, and those of them that are proven
+// to be gone.
+func (o outliner) broken() (tried, restored int) {
+	for i := range o.r.Hits {
+		if !attempted(&o.r.Hits[i]) {
+			continue
+		}
+		tried++
+		if mended(&o.r.Hits[i]) {
+			restored++
+		}
+	}
+	return tried, restored
+}
+
+// mending says in a clause whether what was broken is whole again.
+func (o outliner) mending() string {
+	tried, restored := o.broken()
+	switch {
+	case restored < tried || len(o.r.Left) > 0:
+		return fmt.Sprintf("%d of %s could not be proven mended", max(tried-restored, len(o.r.Left)), plural(max(tried, len(o.r.Left)), "hit"))
+	case tried == 0:
+		return "nothing was broken"
+	case o.r.Stop != nil && o.r.Stop.Took() > 0:
+		return fmt.Sprintf("everything that was broken was proven mended %s after the stop", sayDuration(o.r.Stop.Took()))
+	}
+	return "everything that was broken was proven mended"
+}
+
+// letter names the n-th fault in charts, where names do not fit: A to Z, then AA.
+func letter(n int) string {
+	if n < 26 {
+		return string(rune('A' + n))
+	}
+	return letter(n/26-1) + letter(n%26)
+}
+
+func (o outliner) letterOf(fault string) string {
+	for i := range o.r.Faults {
+		if o.r.Faults[i].Name == fault {
+			return letter(i)
+		}
+	}
+	return ""
+}
+
+func (o outliner) faults() []faultRow {
+	list := make([]faultRow, 0, min(len(o.r.Faults), o.d.rows))
+	for i := range o.r.Faults[:min(len(o.r.Faults), o.d.rows)] {
+		f := &o.r.Faults[i]
+		when := "from the start"
+		switch {
+		case f.After != "" && f.At > 0:
+			when = sayDuration(f.At) + " after " + quoted(o.clean(f.After)) + " ends"
+		case f.After != "":
+			when = "when " + quoted(o.clean(f.After)) + " ends"
+		case f.At > 0:
+			when = "at " + sayDuration(f.At)
+		}
+		if f.Duration > 0 {
+			when += " for " + sayDuration(f.Duration)
+		}
+		if f.Every != "" {
+			when += ", every " + o.clean(f.Every)
+		}
+		list = append(list, faultRow{
+			Letter: letter(i), Name: o.clean(f.Name), Kind: o.clean(f.Kind), Schedule: when,
+			Outcome: fmt.Sprintf("%s planned in %s, %d injected, %d restored", plural(f.Hits, "hit"), plural(f.Rounds, "round"), f.Injected, f.Restored),
+		})
+	}
+	return list
+}
+
+// hits lists the hits, those that are not mended first where not all fit.
+func (o outliner) hits() (rows []hitRow, leftOut int) {
+	order := make([]*experiments.HitResult, 0, len(o.r.Hits))
+	for i := range o.r.Hits {
+		order = append(order, &o.r.Hits[i])
+	}
+	if len(order) > o.d.rows {
+		slices.SortStableFunc(order, func(a, b *experiments.HitResult) int { return cmp.Compare(urgency(a), urgency(b)) })
+		leftOut = len(order) - o.d.rows
+		order = order[:o.d.rows]
+	}
+	for _, h := range order {
+		rows = append(rows, o.hit(h))
+	}
+	return rows, leftOut
+}
+
+func urgency(h *experiments.HitResult) int {
+	switch {
+	case attempted(h) && !mended(h):
+		return 0
+	case h.Error != "":
+		return 1
+	}
+	return 2
+}
+
+func (o outliner) hit(h *experiments.HitResult) hitRow {
+	row := hitRow{
+		Letter: o.letterOf(h.Fault), Fault: o.clean(h.Fault), Target: o.clean(h.Target), Effect: o.clean(h.Effect),
+		Proof: o.clean(h.Proof), MendedProof: o.clean(h.Mended), Error: o.clean(h.Error),
+	}
+	if h.Round > 1 {
+		row.Fault += ", round " + strconv.Itoa(h.Round)
+	}
+	if !h.Injected.IsZero() {
+		row.Injected = sayOffset(h.Injected.Sub(o.r.Began))
+	}
+	if !h.Verified.IsZero() {
+		row.Mended = sayOffset(h.Verified.Sub(o.r.Began))
+	}
+	switch {
+	case !attempted(h):
+		row.Status, row.Class = "not reached", "idle"
+	case !mended(h):
+		row.Status, row.Class = "not proven mended", "not-restored"
+	case h.State == experiments.Superseded:
+		row.Status, row.Class = "nothing left; someone else changed the target meanwhile", "held"
+	case h.Injected.IsZero():
+		row.Status, row.Class = "did not take effect; nothing left", "inconclusive"
+	default:
+		row.Status, row.Class = "mended", "held"
+	}
+	return row
+}
+
+// alarm lists what may still be broken.
+func (o outliner) alarm() []string {
+	var list []string
+	for _, text := range o.r.Left[:min(len(o.r.Left), o.d.rows)] {
+		list = append(list, o.clean(text))
+	}
+	if len(o.r.Left) == 0 {
+		for i := range o.r.Hits {
+			if h := &o.r.Hits[i]; attempted(h) && !mended(h) && len(list) < o.d.rows {
+				list = append(list, join(o.clean(h.Target)+": "+o.clean(h.Effect), "to be undone by: "+cmp.Or(o.clean(h.Undo), "what its fault says")))
+			}
+		}
+	}
+	if len(list) == 0 && o.r.Verdict == experiments.NotRestored {
+		list = append(list, cmp.Or(o.clean(o.r.Reason), "the result does not say what"))
+	}
+	return list
+}
