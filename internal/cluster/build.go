@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The versions that are built. Kubernetes' and etcd's must agree with the go.mod files.
+const (
+	kubernetesVersion = "v1.37.2"
+	etcdVersion       = "v3.7.3"
+	kwokVersion       = "v0.8.0"
+	containerdVersion = "v2.4.2"
+)
+
+// target is one or more programs that one command builds.
+type target struct {
+	programs []string
+	module   string   // folder of the go.mod it is built in; empty: `go install` by version
+	packages []string // what go builds
+	ldflags  string
+}
+
+const kubernetesFlags = "-s -w -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion +
+	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
+
+func kubernetes(programs ...string) target {
+	t := target{programs: programs, module: "kubernetes", ldflags: kubernetesFlags}
+	for _, program := range programs {
+		t.packages = append(t.packages, "k8s.io/kubernetes/cmd/"+program)
+	}
+	return t
+}
+
+// controlPlaneTargets are what a control plane with simulated nodes needs.
+func controlPlaneTargets() []target {
+	return []target{
+		{programs: []string{"etcd"}, module: "etcd", packages: []string{"go.etcd.io/etcd/server/v3"}, ldflags: "-s -w"},
+		{programs: []string{"kwok"}, packages: []string{"sigs.k8s.io/kwok/cmd/kwok@" + kwokVersion}, ldflags: "-s -w"},
+		kubernetes("kube-apiserver", "kube-controller-manager", "kube-scheduler"),
+	}
+}
+
+// nodeTargets are what a real node needs beside them.
+func nodeTargets() []target {
+	list := []target{kubernetes("kubelet", "kube-proxy", "kubectl")}
+	for _, program := range []string{"containerd", "containerd-shim-runc-v2", "ctr"} {
+		list = append(list, target{
+			programs: []string{program},
+			packages: []string{"github.com/containerd/containerd/v2/cmd/" + program + "@" + containerdVersion},
+			ldflags:  "-s -w -X github.com/containerd/containerd/v2/version.Version=" + containerdVersion,
+		})
+	}
+	return list
+}
+
+// CacheDir is where programs are built and clusters live: $GAMEDAY_CLUSTER_CACHE, or
+// gameday-cluster in the user's cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("GAMEDAY_CLUSTER_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a cache folder for the cluster's programs: %w; set GAMEDAY_CLUSTER_CACHE", err)
+	}
+	return filepath.Join(dir, "gameday-cluster"), nil
+}
+
+// build makes the programs that are missing, and gives the folder they are in. It
+// says on progress what it does: the first time takes minutes. Programs in
+// $KUBEBUILDER_ASSETS (as controller-runtime's setup-envtest lays them out) are used
+// instead of building them.
+func build(ctx context.Context, targets []target, progress io.Writer) (bin string, err error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	bin = filepath.Join(cache, "bin-"+kubernetesVersion+"-"+etcdVersion+"-"+kwokVersion+"-"+containerdVersion+"-"+runtime.GOARCH)
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", fmt.Errorf("make a folder for the cluster's programs: %w", err)
+	}
+	// Two test packages, or two checkouts, must not build the same at once.
+	unlock, err := lock(filepath.Join(cache, "build.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	for _, t := range targets {
+		if err := adopt(t, bin); err != nil {
+			return "", err
+		}
+		if missing(t, bin) {
+			if err := t.build(ctx, cache, bin, progress); err != nil {
+				return "", err
+			}
+		}
+	}
+	return bin, nil
+}
+
+func missing(t target, bin string) bool {
+	for _, program := range t.programs {
+		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt links what $KUBEBUILDER_ASSETS holds.
+func adopt(t target, bin string) error {
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		return nil
+	}
+	for _, program := range t.programs {
+		from, to := filepath.Join(assets, program), filepath.Join(bin, program)
+		if _, err := os.Stat(from); err != nil {
+			continue
+		}
+		if _, err := os.Lstat(to); err == nil {
+			continue
+		}
+		if err := os.Symlink(from, to); err != nil {
+			return fmt.Errorf("use %s from KUBEBUILDER_ASSETS: %w", program, err)
+		}
+	}
+	return nil
+}
+
+func (t target) build(ctx context.Context, cache, bin string, progress io.Writer) (err error) {
+	began := time.Now()
+	if _, err := fmt.Fprintf(progress, "building %s (once; minutes on few cores) ...\n", strings.Join(t.programs, ", ")); err != nil {
+		return err
+	}
+	// The programs appear under their names only when they are whole.
+	made, err := os.MkdirTemp(cache, "build-")
+	if err != nil {
+		return fmt.Errorf("build %s: %w", strings.Join(t.programs, ", "), err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(made)) }()
+	args := []string{"install", "-trimpath", "-ldflags", t.ldflags}
+	dir := cache
+	if t.module != "" {
+		if dir, err = unpack(ctx, t.module, made); err != nil {
+			return err
+		}
+		args = []string{"build", "-mod=mod", "-trimpath", "-ldflags", t.ldflags, "-o", made + string(filepath.Separator)}
+		if len(t.programs) == 1 { // etcd's package is called server
+			args[len(args)-1] = filepath.Join(made, t.programs[0])
+		}
+	}
+	command := exec.CommandContext(ctx, "go", append(args, t.packages...)...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+made, "GOWORK=off", "GOFLAGS=")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", strings.Join(t.programs, ", "), err, output)
+	}
+	for _, program := range t.programs {
+		if err := os.Rename(filepath.Join(made, program), filepath.Join(bin, program)); err != nil {
+			return fmt.Errorf("build %s: %w", program, err)
+		}
+	}
+	_, err = fmt.Fprintf(progress, "  done after %s\n", time.Since(began).Round(time.Second))
+	return err
+}
+
+// unpack copies a module's files to where go may complete them without touching the
+// checkout.
+func unpack(ctx context.Context, module, into string) (string, error) {
+	source, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "github.com/gameday-sh/gameday/internal/cluster").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module %s (it is built from a checkout): %w", module, err)
+	}
+	dir := filepath.Join(into, "module")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("unpack the module %s: %w", module, err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(source)), module, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		}
+		if err != nil {
+			return "", fmt.Errorf("unpack the module %s: %w", module, err)
+		}
+	}
+	return dir, nil
+}
+
+// lock takes an exclusive lock on a file, waiting for it.
+func lock(path string) (unlock func() error, err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	}
+	return file.Close, nil
+}
