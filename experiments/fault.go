@@ -61,6 +61,8 @@ type Hit struct {
 	At time.Duration `json:"at_ns"`
 	// Lasts is how long the harm is held; zero for a hit that is over at once.
 	Lasts time.Duration `json:"lasts_ns,omitempty"`
+	// Takes names what bounds how many may be down at once; the hit takes one of each.
+	Takes []Allowance `json:"takes,omitempty"`
 	// Spec is the kind's own: where the target is, what stood before, what to restore.
 	Spec json.RawMessage `json:"spec,omitempty"`
 }

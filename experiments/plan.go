@@ -32,7 +32,10 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 		}
 		blueprint.Hits = append(blueprint.Hits, hits)
 	}
-	return blueprint, errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil {
+		return blueprint, err
+	}
+	return blueprint, withinAllowances(blueprint.Hits)
 }
 
 // planRound asks a fault for the hits of one round, from 1, and completes them.

@@ -17,6 +17,7 @@ import (
 	"github.com/gameday-sh/gameday/faults"
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/guards"
+	"github.com/gameday-sh/gameday/internal/kube"
 	"github.com/gameday-sh/gameday/internal/sandbox"
 	"github.com/gameday-sh/gameday/scenarios"
 )
@@ -24,7 +25,7 @@ import (
 // language ties the tables of all packages together.
 func language() scenarios.Language {
 	return scenarios.Language{
-		Connections:   slices.Concat(prom.Connections(), []experiments.Kind[experiments.Connection]{toxiproxy.Connection()}, sandbox.Connections()),
+		Connections:   slices.Concat(prom.Connections(), []experiments.Kind[experiments.Connection]{toxiproxy.Connection(), kube.Connection()}, sandbox.Connections()),
 		Probes:        probes.Kinds(),
 		SLIs:          prom.SLIs(),
 		Faults:        faults.Kinds(),

@@ -59,7 +59,7 @@ const PageSize = 500
 
 // register makes a scheme of the groups above; apimachinery has no other way to
 // tell a decoder of types.
-var register = sync.OnceValue(func() serializer.CodecFactory {
+var register = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, networkingv1.AddToScheme,
@@ -70,7 +70,7 @@ var register = sync.OnceValue(func() serializer.CodecFactory {
 		}
 	}
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
-	return serializer.NewCodecFactory(scheme)
+	return scheme
 })
 
 // Client makes calls to one API server. It is safe for concurrent use.
@@ -118,7 +118,7 @@ func (c *Client) group(r Resource) (*rest.RESTClient, error) {
 	if r.Group == "" {
 		config.APIPath = "/api"
 	}
-	config.NegotiatedSerializer = register().WithoutConversion()
+	config.NegotiatedSerializer = serializer.NewCodecFactory(register()).WithoutConversion()
 	client, err := rest.RESTClientForConfigAndClient(config, c.http)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the way to Kubernetes at %s: %w", c.config.Host, err)
@@ -219,6 +219,11 @@ func (c *Client) Create(ctx context.Context, r Ref, object, into runtime.Object)
 		failed.Ref = r
 	}
 	return err
+}
+
+// Update replaces an object; it fails if the object changed since it was read.
+func (c *Client) Update(ctx context.Context, r Ref, object runtime.Object) error {
+	return c.call(ctx, "PUT", r, func(q *rest.Request) *rest.Request { return q.Body(object) }, nil)
 }
 
 // Delete removes an object.

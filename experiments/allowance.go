@@ -1,0 +1,78 @@
+package experiments
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Allowance is something that bounds how much may be down at once, such as a
+// PodDisruptionBudget, as a plan read it. A hit that names it takes one of it.
+type Allowance struct {
+	Of     string `json:"of"`     // "disruption budget shop/checkout"
+	Allows int    `json:"allows"` // how many may be taken at once, now
+	// Why says what it rests on, and what would have to change.
+	Why string `json:"why"`
+}
+
+// settling is how long a hit that is over at once counts as down: a restarted pod
+// takes a while to be ready. Later rounds look again at what is allowed by then.
+const settling = 30 * time.Second
+
+// withinAllowances checks that at no time the hits of a plan take more of an
+// allowance than there is. Rounds after the first are not counted: they are planned
+// when they are due, against what is allowed then.
+func withinAllowances(hits [][]Hit) error {
+	type use struct {
+		at   time.Duration
+		take int // 1 at the start of a hit, -1 at its end
+		hit  *Hit
+	}
+	uses := map[string][]use{}
+	allowances := map[string]Allowance{}
+	for i := range hits {
+		for j := range hits[i] {
+			hit := &hits[i][j]
+			until := hit.At + cmp.Or(hit.Lasts, settling)
+			for _, take := range hit.Takes {
+				if known, found := allowances[take.Of]; !found || take.Allows < known.Allows {
+					allowances[take.Of] = take
+				}
+				uses[take.Of] = append(uses[take.Of], use{hit.At, 1, hit}, use{until, -1, hit})
+			}
+		}
+	}
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
+		list := uses[name]
+		slices.SortStableFunc(list, func(a, b use) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.take, b.take)) })
+		taken, most := 0, 0
+		for _, u := range list {
+			taken += u.take
+			most = max(most, taken)
+		}
+		if allowance := allowances[name]; most > max(allowance.Allows, 0) {
+			faults := map[string]bool{}
+			for _, u := range list {
+				faults[u.hit.Fault] = true
+			}
+			problems = append(problems, fmt.Errorf("%s allows %d to be down at once, and %s would take %d (of fault %s): %s",
+				allowance.Of, max(allowance.Allows, 0), plural(len(list)/2, "hit"), most, quotedList(slices.Sorted(maps.Keys(faults))), allowance.Why))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func quotedList(names []string) string {
+	text := ""
+	for i, name := range names {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%q", name)
+	}
+	return text
+}

@@ -1,0 +1,49 @@
+package experiments
+
+import (
+	"context"
+	"time"
+)
+
+// A Keeper is a fault whose targets are reached from several machines, and whose
+// fuses burn in the target's own failure domain: it claims its targets where other
+// runners see it, and puts off its fuses as long as the harm is wanted.
+type Keeper interface {
+	Fault
+	// Claim reserves what hits touch for the run. It fails with the name of the run
+	// that has it. Claiming again is harmless.
+	Claim(ctx context.Context, run string, hits []Hit) error
+	// Keep renews the claims, and the fuses of hits that are injected. It is called
+	// every KeepPace until all is mended. What was taken away meanwhile it must not
+	// bring back.
+	Keep(ctx context.Context, run string, hits []Kept) error
+	// Yield gives the claims back.
+	Yield(ctx context.Context, run string, hits []Hit) error
+}
+
+// Kept is a hit whose claim is renewed.
+type Kept struct {
+	Hit
+	Injected bool
+	// Age is the time since its injection.
+	Age time.Duration
+}
+
+// KeepPace is the time between two calls of Keep.
+const KeepPace = 5 * time.Second
+
+// A Follower is a fault that can tell what the system makes of a hit: when a killed
+// pod is replaced, and when the new one is ready.
+type Follower interface {
+	Fault
+	// Follow watches what becomes of a hit that was injected, until there is nothing
+	// more to tell or ctx ends. It changes nothing.
+	Follow(ctx context.Context, h Hit, tell func(Finding)) error
+}
+
+// Finding is something that was measured about a hit after its injection.
+type Finding struct {
+	Name  string        `json:"name"` // "replaced", "ready"
+	After time.Duration `json:"after_ns"`
+	Text  string        `json:"text"`
+}

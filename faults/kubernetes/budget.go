@@ -1,0 +1,122 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// ledger finds what must stay: PodDisruptionBudgets, and the ready pods of each
+// workload. Each namespace and workload is read once.
+type ledger struct {
+	client   *kube.Client
+	minReady int
+	budgets  map[string][]policyv1.PodDisruptionBudget
+	owners   map[string]experiments.Allowance
+}
+
+func newLedger(client *kube.Client, minReady int) *ledger {
+	return &ledger{client: client, minReady: minReady, budgets: map[string][]policyv1.PodDisruptionBudget{}, owners: map[string]experiments.Allowance{}}
+}
+
+// of lists what taking a pod down takes from.
+func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowance, error) {
+	budgets, known := l.budgets[pod.Namespace]
+	if !known {
+		err := kube.List(ctx, l.client, kube.DisruptionBudget, pod.Namespace, metav1.ListOptions{}, func(page *policyv1.PodDisruptionBudgetList) error {
+			budgets = append(budgets, page.Items...)
+			return nil
+		}, func() *policyv1.PodDisruptionBudgetList { return new(policyv1.PodDisruptionBudgetList) }, func() { budgets = nil })
+		if err != nil {
+			return nil, err
+		}
+		l.budgets[pod.Namespace] = budgets
+	}
+	var list []experiments.Allowance
+	for i := range budgets {
+		budget := &budgets[i]
+		selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+		if err != nil || !selector.Matches(labels.Set(pod.Labels)) {
+			continue
+		}
+		list = append(list, experiments.Allowance{
+			Of:     fmt.Sprintf("disruption budget %s/%s", budget.Namespace, budget.Name),
+			Allows: int(budget.Status.DisruptionsAllowed),
+			Why: fmt.Sprintf("%d of its %d pods are healthy and %d must stay; wait until more are, or loosen the budget",
+				budget.Status.CurrentHealthy, budget.Status.ExpectedPods, budget.Status.DesiredHealthy),
+		})
+	}
+	if l.minReady == 0 {
+		return list, nil
+	}
+	allowance, found, err := l.workload(ctx, pod)
+	if err != nil || !found {
+		return list, err
+	}
+	return append(list, allowance), nil
+}
+
+// workload counts the ready pods of a pod's workload.
+func (l *ledger) workload(ctx context.Context, pod *corev1.Pod) (experiments.Allowance, bool, error) {
+	for _, owner := range pod.OwnerReferences {
+		if owner.Controller == nil || !*owner.Controller {
+			continue
+		}
+		key := fmt.Sprintf("%s %s/%s", owner.Kind, pod.Namespace, owner.Name)
+		if known, found := l.owners[key]; found {
+			return known, true, nil
+		}
+		ready, counted, err := l.ready(ctx, pod.Namespace, owner)
+		if err != nil || !counted {
+			return experiments.Allowance{}, false, err
+		}
+		allowance := experiments.Allowance{
+			Of: key, Allows: ready - l.minReady,
+			Why: fmt.Sprintf("%d of its pods are ready and %d must stay; hit fewer, or write min_ready = 0 to allow taking down the last", ready, l.minReady),
+		}
+		l.owners[key] = allowance
+		return allowance, true, nil
+	}
+	return experiments.Allowance{}, false, nil
+}
+
+// ready reads how many pods of a workload are ready. Sorts that keep no count, such
+// as a Job, have none.
+func (l *ledger) ready(ctx context.Context, namespace string, owner metav1.OwnerReference) (int, bool, error) {
+	switch owner.Kind {
+	case "ReplicaSet":
+		var set appsv1.ReplicaSet
+		err := l.client.Get(ctx, kube.ReplicaSets.In(namespace, owner.Name), &set)
+		return int(set.Status.ReadyReplicas), true, err
+	case "StatefulSet":
+		var set appsv1.StatefulSet
+		err := l.client.Get(ctx, kube.StatefulSets.In(namespace, owner.Name), &set)
+		return int(set.Status.ReadyReplicas), true, err
+	}
+	return 0, false, nil
+}
+
+// readyRights are needed to count ready pods.
+func (p Pods) readyRights() []kube.Right {
+	if p.MinReady == 0 {
+		return nil
+	}
+	var list []kube.Right
+	for _, namespace := range p.named() {
+		if isPattern(namespace) {
+			namespace = ""
+		}
+		for _, resource := range []kube.Resource{kube.ReplicaSets, kube.StatefulSets} {
+			list = append(list, kube.Right{Verb: "get", Resource: resource, Namespace: namespace, Why: "see how many pods of the workload are ready"})
+		}
+	}
+	return list
+}

@@ -1,0 +1,283 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// edit is a change to an object that is put back later. It is data, so that a fresh
+// process can undo it: which field, what stood there, what is there meanwhile.
+type edit struct {
+	// Path leads to the field. Where it holds a list, Key and ID name the entry that is
+	// meant: the container whose "name" is "shop".
+	Path []string `json:"path"`
+	Key  string   `json:"key,omitempty"`
+	ID   string   `json:"id,omitempty"`
+	// Field is the field of that entry; empty for the whole entry, which the edit adds
+	// to the list and takes out again.
+	Field string `json:"field,omitempty"`
+	// From and To are the values; a From of null means that nothing stood there.
+	From any `json:"from"`
+	To   any `json:"to"`
+}
+
+// value reads the field; nil where nothing is there.
+func (e edit) value(thing kube.Thing) any {
+	found := thing.At(e.Path...)
+	if e.Key == "" {
+		return found
+	}
+	entry, _ := e.entry(found)
+	if e.Field == "" || entry == nil {
+		return whole(entry)
+	}
+	return entry[e.Field]
+}
+
+func whole(entry map[string]any) any {
+	if entry == nil {
+		return nil
+	}
+	return entry
+}
+
+// entry finds the entry of a list that is meant, and its place.
+func (e edit) entry(list any) (map[string]any, int) {
+	entries, _ := list.([]any)
+	for i, one := range entries {
+		if entry, ok := one.(map[string]any); ok && entry[e.Key] == e.ID {
+			return entry, i
+		}
+	}
+	return nil, -1
+}
+
+// step is the change from what is there to want; nil where it is there already.
+func (e edit) step(thing kube.Thing, want any) []kube.Op {
+	if alike(e.value(thing), want) {
+		return nil
+	}
+	keys := append([]string(nil), e.Path...)
+	list := thing.At(e.Path...)
+	if e.Key != "" {
+		_, at := e.entry(list)
+		switch {
+		case at < 0 && list == nil:
+			return []kube.Op{{Op: "add", Path: kube.Pointer(keys...), Value: []any{want}}}
+		case at < 0:
+			return []kube.Op{{Op: "add", Path: kube.Pointer(append(keys, "-")...), Value: want}}
+		}
+		keys = append(keys, fmt.Sprint(at))
+		if e.Field != "" {
+			keys = append(keys, e.Field)
+		}
+	}
+	if want == nil {
+		return []kube.Op{{Op: "remove", Path: kube.Pointer(keys...)}}
+	}
+	return []kube.Op{{Op: "add", Path: kube.Pointer(keys...), Value: want}} // replaces what is there
+}
+
+// alike compares values as JSON has them. A false that is left out is false.
+func alike(a, b any) bool { return reflect.DeepEqual(plain(a), plain(b)) }
+
+func plain(value any) any {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return value
+	}
+	var out any
+	if err := json.Unmarshal(text, &out); err != nil {
+		return value
+	}
+	if out == false {
+		return nil
+	}
+	return out
+}
+
+// say writes a value for a person.
+func say(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil || value == nil {
+		return "nothing"
+	}
+	return string(text)
+}
+
+// tries is how often a change is tried anew because somebody else changed the same
+// object meanwhile: a busy node is written every few seconds.
+const tries = 8
+
+// change reads an object and applies what decide says, in one patch that fails if
+// the object was changed in between; then it reads again. Without steps nothing is
+// done.
+func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(kube.Thing) ([]kube.Op, error)) error {
+	var last error
+	for range tries {
+		thing, err := client.Raw(ctx, ref)
+		if err != nil {
+			return err
+		}
+		steps, err := decide(thing)
+		if err != nil || len(steps) == 0 {
+			return err
+		}
+		guarded := append([]kube.Op{{Op: "test", Path: "/metadata/resourceVersion", Value: thing.Text("metadata", "resourceVersion")}}, steps...)
+		// What is under way is seen through: a change that is cut off may be made or not.
+		last = client.Patch(context.WithoutCancel(ctx), ref, guarded, nil)
+		if last == nil || !kube.Conflict(last) {
+			return last
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return fmt.Errorf("%s is changed by somebody else all the time: %w", ref, last)
+}
+
+// owner says which hit has its mark on an object; empty if none has.
+func owner(thing kube.Thing) (hit experiments.Hit, marked bool) {
+	text := thing.Text("metadata", "annotations", HitAnnotation)
+	if text == "" {
+		return hit, false
+	}
+	if err := json.Unmarshal([]byte(text), &hit); err != nil {
+		return experiments.Hit{ID: "unreadable"}, true
+	}
+	return hit, true
+}
+
+// carries tells whether an object carries the mark of this very hit.
+func (r record) carries(thing kube.Thing) bool {
+	hit, marked := owner(thing)
+	if !marked {
+		return false
+	}
+	var theirs record
+	return json.Unmarshal(hit.Spec, &theirs) == nil && theirs.Key == r.Key
+}
+
+// taken says in an error that an object carries the mark of another hit.
+func taken(thing kube.Thing, what string) error {
+	if _, marked := owner(thing); !marked {
+		return nil
+	}
+	run := thing.Text("metadata", "labels", RunLabel)
+	return fmt.Errorf("%s carries the mark of run %s already: wait for it, or mend it with: gameday recover --cluster", what, run)
+}
+
+// mark gives the steps that put the record of a hit on an object.
+func mark(thing kube.Thing, run string, h experiments.Hit) ([]kube.Op, error) {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("record %s on its target: %w", h.ID, err)
+	}
+	var steps []kube.Op
+	for _, put := range []struct{ field, key, value string }{{"annotations", HitAnnotation, string(text)}, {"labels", RunLabel, run}} {
+		if thing.At("metadata", put.field) == nil {
+			steps = append(steps, kube.Op{Op: "add", Path: kube.Pointer("metadata", put.field), Value: map[string]any{}})
+		}
+		steps = append(steps, kube.Op{Op: "add", Path: kube.Pointer("metadata", put.field, put.key), Value: put.value})
+	}
+	return steps, nil
+}
+
+// unmark gives the steps that take it off again.
+func unmark(thing kube.Thing) []kube.Op {
+	var steps []kube.Op
+	for _, put := range []struct{ field, key string }{{"annotations", HitAnnotation}, {"labels", RunLabel}} {
+		if thing.At("metadata", put.field, put.key) != nil {
+			steps = append(steps, kube.Op{Op: "remove", Path: kube.Pointer("metadata", put.field, put.key)})
+		}
+	}
+	return steps
+}
+
+// inject makes the edit, with its mark, and reads both back.
+func (r record) injectEdit(ctx context.Context, client *kube.Client, h experiments.Hit) (string, error) {
+	ref := r.Object.ref()
+	err := change(ctx, client, ref, func(thing kube.Thing) ([]kube.Op, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if r.carries(thing) {
+			return nil, nil // done, and the answer got lost
+		}
+		if err := r.unmoved(thing); err != nil {
+			return nil, err
+		}
+		steps, err := mark(thing, r.Run, h)
+		return append(steps, r.Edit.step(thing, r.Edit.To)...), err
+	})
+	if err != nil {
+		return "", err
+	}
+	thing, err := client.Raw(ctx, ref)
+	if err != nil {
+		return "", fmt.Errorf("read %s back: %w", r.Object, err)
+	}
+	if now := r.Edit.value(thing); !r.carries(thing) || !alike(now, r.Edit.To) {
+		return "", fmt.Errorf("%s reads %s after the change, not %s: somebody changed it back at once", r.Object, say(now), say(r.Edit.To))
+	}
+	return fmt.Sprintf("%s reads %s (was %s)", r.Object, say(r.Edit.To), say(r.Edit.From)), nil
+}
+
+// unmoved checks that an object is as it was planned.
+func (r record) unmoved(thing kube.Thing) error {
+	if uid := thing.Text("metadata", "uid"); uid != r.Object.UID {
+		return fmt.Errorf("%s moved since the plan: it is another object by now (UID %s, not %s); nothing was done", r.Object, uid, r.Object.UID)
+	}
+	if err := taken(thing, r.Object.String()); err != nil {
+		return err
+	}
+	if now := r.Edit.value(thing); !alike(now, r.Edit.From) {
+		return fmt.Errorf("%s moved since the plan: it reads %s, not %s; nothing was done", r.Object, say(now), say(r.Edit.From))
+	}
+	return nil
+}
+
+// revertEdit puts back what stood before, if what is there is still ours, and takes
+// the mark off.
+func (r record) revertEdit(ctx context.Context, client *kube.Client) error {
+	err := change(ctx, client, r.Object.ref(), func(thing kube.Thing) ([]kube.Op, error) {
+		if thing.Text("metadata", "uid") != r.Object.UID || !r.carries(thing) {
+			return nil, nil
+		}
+		steps := unmark(thing)
+		if alike(r.Edit.value(thing), r.Edit.To) {
+			steps = append(steps, r.Edit.step(thing, r.Edit.From)...)
+		}
+		return steps, nil
+	})
+	if kube.NotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// checkEdit reads what is left of the edit.
+func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments.Observation, error) {
+	thing, err := client.Raw(ctx, r.Object.ref())
+	if kube.NotFound(err) {
+		return see(experiments.Superseded, "%s is gone", r.Object)
+	}
+	if err != nil {
+		return unknown(err)
+	}
+	now := r.Edit.value(thing)
+	switch {
+	case thing.Text("metadata", "uid") != r.Object.UID:
+		return see(experiments.Superseded, "%s was made anew meanwhile", r.Object)
+	case r.carries(thing):
+		return see(experiments.Harmed, "%s carries the mark of the run and reads %s", r.Object, say(now))
+	case alike(now, r.Edit.From):
+		return see(experiments.Whole, "%s reads %s as before", r.Object, say(now))
+	}
+	return see(experiments.Superseded, "%s carries no mark, and reads %s: somebody else changed it meanwhile", r.Object, say(now))
+}

@@ -1,0 +1,184 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// A Lease per target namespace keeps runners on different machines apart: it is
+// taken before the baseline, renewed while the run lasts, and given back at its end.
+// Its name is the same for every runner. What lives in no namespace, a node, has its
+// Lease in the namespace "default".
+const (
+	leaseName      = "gameday"
+	leaseFor       = 30 * time.Second
+	leaseNamespace = "default"
+	// clockSlack is how far the clocks of two runners may be apart.
+	clockSlack = 10 * time.Second
+)
+
+// Claims gives a kind its leases: it implements [experiments.Keeper].
+type Claims struct{}
+
+func leaseOf(o object) kube.Ref {
+	if o.Cluster && o.Resource != kube.Namespaces.Name {
+		return kube.Leases.In(leaseNamespace, leaseName+"-"+o.Kind+"-"+o.Name)
+	}
+	return kube.Leases.In(o.Namespace, leaseName)
+}
+
+// leaseRights are needed to take, renew and give back the lease of a namespace.
+func leaseRights(namespace string) []kube.Right {
+	var list []kube.Right
+	for _, verb := range []string{"get", "create", "update", "delete"} {
+		list = append(list, kube.Right{Verb: verb, Resource: kube.Leases, Namespace: namespace, Why: "keep other runners away"})
+	}
+	return list
+}
+
+// seat is a lease and the way to it.
+type seat struct {
+	client *kube.Client
+	ref    kube.Ref
+}
+
+// seats lists the leases that hits need, each once.
+func seats(hits []experiments.Hit) ([]seat, error) {
+	var list []seat
+	for _, hit := range hits {
+		r, client, err := read(hit)
+		if err != nil {
+			return nil, err
+		}
+		ref := leaseOf(r.Object)
+		same := func(s seat) bool { return s.ref == ref && s.client.Reach().Server == client.Reach().Server }
+		if !slices.ContainsFunc(list, same) {
+			list = append(list, seat{client, ref})
+		}
+	}
+	return list, nil
+}
+
+// Claim takes the leases of all namespaces that hits are in.
+func (Claims) Claim(ctx context.Context, run string, hits []experiments.Hit) error {
+	list, err := seats(hits)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if err := s.take(ctx, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take makes the lease ours, or renews it.
+func (s seat) take(ctx context.Context, run string) error {
+	for range tries {
+		var lease coordinationv1.Lease
+		err := s.client.Get(ctx, s.ref, &lease)
+		switch {
+		case kube.NotFound(err):
+			lease = coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: s.ref.Name, Namespace: s.ref.Namespace, Labels: map[string]string{RunLabel: run}}}
+			renewed(&lease, run)
+			if err = s.client.Create(ctx, s.ref, &lease, nil); apierrors.IsAlreadyExists(err) {
+				continue // somebody was faster
+			}
+		case err != nil:
+		case holder(&lease) != run && !expired(&lease):
+			return fmt.Errorf("namespace %s is held by run %s, maybe from another machine: wait until it is over (its lease ends %s after its last word)", s.ref.Namespace, holder(&lease), leaseFor)
+		default:
+			renewed(&lease, run)
+			if err = s.client.Update(ctx, s.ref, &lease); kube.Conflict(err) {
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("claim namespace %s for this run: %w", s.ref.Namespace, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("claim namespace %s for this run: its lease is changed all the time", s.ref.Namespace)
+}
+
+func renewed(lease *coordinationv1.Lease, run string) {
+	now, seconds := metav1.NewMicroTime(time.Now()), int32(leaseFor/time.Second)
+	lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.LeaseDurationSeconds = &run, &now, &seconds
+	if lease.Labels == nil {
+		lease.Labels = map[string]string{}
+	}
+	lease.Labels[RunLabel] = run
+}
+
+func holder(lease *coordinationv1.Lease) string {
+	if lease.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *lease.Spec.HolderIdentity
+}
+
+// expired tells whether the holder has been silent for longer than it promised.
+func expired(lease *coordinationv1.Lease) bool {
+	if lease.Spec.RenewTime == nil || lease.Spec.LeaseDurationSeconds == nil || holder(lease) == "" {
+		return true
+	}
+	return time.Since(lease.Spec.RenewTime.Time) > time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second+clockSlack
+}
+
+// Keep renews the leases of hits, and the fuses of those that are injected.
+func (Claims) Keep(ctx context.Context, run string, hits []experiments.Kept) error {
+	plain := make([]experiments.Hit, len(hits))
+	for i := range hits {
+		plain[i] = hits[i].Hit
+	}
+	list, err := seats(plain)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, s := range list {
+		problems = append(problems, s.take(ctx, run))
+	}
+	for _, kept := range hits {
+		if !kept.Injected {
+			continue
+		}
+		r, client, err := read(kept.Hit)
+		if err == nil && r.Creation != nil {
+			err = r.renew(ctx, client, kept.Age)
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// Yield gives the leases back.
+func (Claims) Yield(ctx context.Context, run string, hits []experiments.Hit) error {
+	list, err := seats(hits)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, s := range list {
+		var lease coordinationv1.Lease
+		err := s.client.Get(ctx, s.ref, &lease)
+		if err == nil && holder(&lease) == run {
+			err = s.client.Delete(ctx, s.ref, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}})
+		}
+		if err != nil && !kube.NotFound(err) && !kube.Conflict(err) {
+			problems = append(problems, fmt.Errorf("give namespace %s back: %w", s.ref.Namespace, err))
+		}
+	}
+	return errors.Join(problems...)
+}

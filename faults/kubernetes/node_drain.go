@@ -1,0 +1,194 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// NodeDrain cordons nodes and evicts the pods on them, as `kubectl drain` does:
+// PodDisruptionBudgets are kept, pods of DaemonSets stay. Pods in protected
+// namespaces stay too.
+type NodeDrain struct {
+	Claims
+	Nodes
+	Within time.Duration  `hcl:"within,optional" default:"2m" doc:"How long all evictions may take together; longer fails the fault, and the node is opened again."`
+	Grace  *time.Duration `hcl:"grace,optional" doc:"How long each pod may take to end; left out, what the pod itself says." example:"5s"`
+}
+
+// drainRecord is what a hit of node_drain needs beside its cordon.
+type drainRecord struct {
+	Within  time.Duration `json:"within_ns"`
+	Grace   *int64        `json:"grace_s,omitempty"`
+	Protect []string      `json:"protect,omitempty"`
+}
+
+// Validate implements [experiments.Validator].
+func (f *NodeDrain) Validate() []experiments.Problem {
+	problems := f.Nodes.validate()
+	if f.Within <= 0 {
+		problems = append(problems, experiments.Problem{Attribute: "within", Summary: "No time to drain in", Detail: "Write how long the evictions may take, such as \"2m\"."})
+	}
+	if f.Grace != nil && *f.Grace <= 0 {
+		problems = append(problems, experiments.Problem{Attribute: "grace", Summary: "No grace", Detail: "Write how long a pod may take to end, such as \"5s\"."})
+	}
+	return problems
+}
+
+// Lasts is true: the node is opened again. The pods come back wherever there is room.
+func (*NodeDrain) Lasts() bool { return true }
+
+// Rights lists what the fault must be allowed to do and to undo.
+func (f *NodeDrain) Rights() []kube.Right {
+	return append(f.Nodes.nodeRights("drain a node and open it again"),
+		kube.Right{Verb: "list", Resource: kube.Pods, Why: "find the pods of the node"},
+		kube.Right{Verb: "get", Resource: kube.Pods, Why: "see what became of a pod"},
+		kube.Right{Verb: "create", Resource: kube.Pods, Sub: "eviction", Why: "evict the pods of the node"},
+		kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Why: "see what must stay"})
+}
+
+// Plan chooses the nodes, and refuses one that a PodDisruptionBudget would not let
+// be drained.
+func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	hits, err := f.Nodes.planEdits(ctx, d, f.Rights(), func(_ *kube.Client, thing kube.Thing) (planned, error) { return cordon(thing) })
+	if err != nil {
+		return nil, err
+	}
+	ledger := newLedger(client, 0) // budgets say what must stay; evictions ask them one by one
+	for i := range hits {
+		r, _, err := read(hits[i])
+		if err != nil {
+			return nil, err
+		}
+		r.Drain = &drainRecord{Within: f.Within, Protect: f.Kubernetes.Protect}
+		if f.Grace != nil {
+			seconds := wholeSeconds(*f.Grace)
+			r.Drain.Grace = &seconds
+		}
+		pods, left, err := r.evictable(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+		effect := fmt.Sprintf("cordon the node and evict its %d pods", len(pods))
+		if left > 0 {
+			effect += fmt.Sprintf(" (%d in protected namespaces or opted out stay)", left)
+		}
+		again, err := newHit(r, d, effect, "uncordon it; the pods come back where there is room", experiments.WatchdogFuse)
+		if err != nil {
+			return nil, err
+		}
+		for p := range pods {
+			takes, err := ledger.of(ctx, &pods[p])
+			if err != nil {
+				return nil, err
+			}
+			for _, take := range takes {
+				if !slicesHave(again.Takes, take.Of) { // evictions wait for each other
+					again.Takes = append(again.Takes, take)
+				}
+			}
+		}
+		hits[i] = again
+	}
+	return hits, nil
+}
+
+func slicesHave(list []experiments.Allowance, of string) bool {
+	for _, one := range list {
+		if one.Of == of {
+			return true
+		}
+	}
+	return false
+}
+
+// evictable lists the pods of the node that a drain evicts, and counts those it
+// leaves because they are protected.
+func (r record) evictable(ctx context.Context, client *kube.Client) (pods []corev1.Pod, left int, err error) {
+	scope := Scope{Kubernetes: &kube.Kubernetes{Protect: r.Drain.Protect}}
+	options := metav1.ListOptions{FieldSelector: "spec.nodeName=" + r.Object.Name}
+	err = kube.List(ctx, client, kube.Pods, "", options, func(page *corev1.PodList) error {
+		for _, pod := range page.Items {
+			switch {
+			case strings.HasPrefix(controller(pod.OwnerReferences), "DaemonSet "), pod.Annotations[corev1.MirrorPodAnnotationKey] != "",
+				pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed, pod.DeletionTimestamp != nil:
+			case scope.protected(pod.Namespace) != "", excluded(pod.Annotations):
+				left++
+			default:
+				pods = append(pods, pod)
+			}
+		}
+		return nil
+	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { pods, left = nil, 0 })
+	return pods, left, err
+}
+
+// Inject cordons the node and evicts its pods, each as soon as its budgets allow.
+func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	r, client, err := read(h)
+	if err != nil {
+		return experiments.Proof{}, err
+	}
+	if r.Edit == nil || r.Drain == nil {
+		return experiments.Proof{}, fmt.Errorf("the record of hit %s tells of no drain", h.ID)
+	}
+	seen, err := r.injectEdit(ctx, client, h)
+	if err != nil {
+		return experiments.Proof{}, err
+	}
+	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
+	defer cancel()
+	evicted := 0
+	for {
+		pods, _, err := r.evictable(limited, client)
+		if err != nil {
+			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
+		}
+		if len(pods) == 0 {
+			return experiments.Proof{Seen: fmt.Sprintf("%s; %d pods were evicted, and none that a drain evicts is left", seen, evicted)}, nil
+		}
+		var waiting error
+		for i := range pods {
+			uid := pods[i].UID
+			err := evict(limited, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
+			switch {
+			case err == nil:
+				evicted++
+			case kube.NotFound(err), kube.Conflict(err):
+			case apierrors.IsTooManyRequests(errors.Unwrap(err)) || apierrors.IsTooManyRequests(err), kube.Uncertain(err):
+				waiting = err
+			default:
+				return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
+			}
+		}
+		select {
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return experiments.Proof{}, context.Cause(ctx)
+			}
+			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %d pods are still there after %s", r.Object, len(pods), experiments.FormatDuration(r.Drain.Within)), waiting)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// Revert uncordons the node, unless somebody else did.
+func (*NodeDrain) Revert(ctx context.Context, h experiments.Hit) error { return revertEdit(ctx, h) }
+
+// Check reads the node.
+func (*NodeDrain) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
+	return checkEdit(ctx, h)
+}

@@ -1,0 +1,70 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// NodeTaint puts a taint on nodes: pods that do not tolerate it stay away, or, with
+// NoExecute, have to go.
+type NodeTaint struct {
+	Claims
+	Nodes
+	Key    string `hcl:"key,optional" default:"gameday.sh/fault" doc:"Key of the taint."`
+	Value  string `hcl:"value,optional" doc:"Value of the taint." example:"drill"`
+	Effect string `hcl:"effect,optional" default:"NoSchedule" enum:"NoSchedule|PreferNoSchedule|NoExecute" doc:"What happens to pods that do not tolerate it; NoExecute evicts them, and no PodDisruptionBudget is asked."`
+}
+
+// Validate implements [experiments.Validator].
+func (f *NodeTaint) Validate() []experiments.Problem {
+	problems := f.Nodes.validate()
+	if wrong := validation.IsQualifiedName(cmp.Or(f.Key, "x")); len(wrong) > 0 {
+		problems = append(problems, experiments.Problem{Attribute: "key", Summary: "Not a taint's key", Detail: wrong[0] + "."})
+	}
+	if wrong := validation.IsValidLabelValue(f.Value); len(wrong) > 0 {
+		problems = append(problems, experiments.Problem{Attribute: "value", Summary: "Not a taint's value", Detail: wrong[0] + "."})
+	}
+	return problems
+}
+
+// Lasts is true: the taint is taken off again.
+func (*NodeTaint) Lasts() bool { return true }
+
+// Rights lists what the fault must be allowed to do and to undo.
+func (f *NodeTaint) Rights() []kube.Right { return f.Nodes.nodeRights("taint and untaint a node") }
+
+// Plan chooses the nodes. One that bears a taint of the same key is refused.
+func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
+	return f.Nodes.planEdits(ctx, d, f.Rights(), func(_ *kube.Client, thing kube.Thing) (planned, error) {
+		taint := map[string]any{"key": f.Key, "effect": f.Effect}
+		if f.Value != "" {
+			taint["value"] = f.Value
+		}
+		e := edit{Path: []string{"spec", "taints"}, Key: "key", ID: f.Key, From: nil, To: taint}
+		if e.value(thing) != nil {
+			return planned{}, errors.New("it bears a taint of the key " + f.Key + " already; choose another key")
+		}
+		words := fmt.Sprintf("%s=%s:%s", f.Key, f.Value, f.Effect)
+		return planned{edit: e, effect: "taint the node " + words, undo: "take the taint " + words + " off"}, nil
+	})
+}
+
+// Inject taints the node and reads it back.
+func (*NodeTaint) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return injectEdit(ctx, h)
+}
+
+// Revert takes the taint off.
+func (*NodeTaint) Revert(ctx context.Context, h experiments.Hit) error { return revertEdit(ctx, h) }
+
+// Check reads the node.
+func (*NodeTaint) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
+	return checkEdit(ctx, h)
+}

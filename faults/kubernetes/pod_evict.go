@@ -1,0 +1,80 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// PodEvict asks the Eviction API to remove pods, as a drain does. A
+// PodDisruptionBudget can refuse it.
+type PodEvict struct {
+	Claims
+	Pods
+	Grace *time.Duration `hcl:"grace,optional" doc:"How long the pod may take to end; left out, what the pod itself says." example:"5s"`
+}
+
+// Validate implements [experiments.Validator].
+func (f *PodEvict) Validate() []experiments.Problem {
+	problems := f.Pods.validate()
+	if f.Grace != nil && *f.Grace <= 0 {
+		problems = append(problems, experiments.Problem{Attribute: "grace", Summary: "No grace", Detail: "Write how long the pod may take to end, such as \"5s\"."})
+	}
+	return problems
+}
+
+// Lasts is false: an eviction is over at once.
+func (*PodEvict) Lasts() bool { return false }
+
+// Rights lists what the fault must be allowed to do.
+func (f *PodEvict) Rights() []kube.Right {
+	return f.Pods.removal("create", "eviction", "evict the pod")
+}
+
+// Plan chooses the pods.
+func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
+	var grace *int64
+	if f.Grace != nil {
+		seconds := wholeSeconds(*f.Grace)
+		grace = &seconds
+	}
+	return f.Pods.plan(ctx, d, f.Rights(), "evict the pod", grace)
+}
+
+// Inject evicts the pod and sees that it ends.
+func (*PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
+		return evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+	})
+}
+
+// evict calls the Eviction API. Its refusal names the budget.
+func evict(ctx context.Context, client *kube.Client, namespace, name string, options metav1.DeleteOptions) error {
+	ref := kube.Pods.In(namespace, name).Subresource("eviction")
+	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, DeleteOptions: &options}
+	err := client.Create(ctx, ref, eviction, nil)
+	if apierrors.IsTooManyRequests(err) {
+		return fmt.Errorf("a PodDisruptionBudget does not allow the eviction of pod %s/%s now: %w", namespace, name, err)
+	}
+	return err
+}
+
+// Revert has nothing to do: whatever owns the pod makes a new one.
+func (*PodEvict) Revert(_ context.Context, h experiments.Hit) error { return revertNothing(h) }
+
+// Check says what became of the pod. It is whole either way.
+func (*PodEvict) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
+	return checkRemoval(ctx, h)
+}
+
+// Follow measures how long it takes until a new pod is there and ready.
+func (*PodEvict) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
+	return followPod(ctx, h, tell)
+}

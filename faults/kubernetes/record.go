@@ -1,0 +1,99 @@
+package kubernetes
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// Labels and annotations that gameday puts on objects or reads from them.
+const (
+	// RunLabel is on everything that a run changed or made: its value is the run.
+	RunLabel = "gameday.sh/run"
+	// HitAnnotation beside it holds the hit as JSON: all it takes to undo it.
+	HitAnnotation = "gameday.sh/hit"
+	// ExcludeAnnotation on a pod, a node, a workload or a namespace takes it out of
+	// every fault, whatever else selects it.
+	ExcludeAnnotation = "gameday.sh/exclude"
+)
+
+// record is the part of a hit that only this package reads.
+type record struct {
+	Reach kube.Reach `json:"reach"`
+	Run   string     `json:"run"`
+	// Key tells the hit from all others; it is in the name of what the hit creates.
+	Key    string `json:"key"`
+	Object object `json:"object"`
+
+	Pod      *podRecord     `json:"pod,omitempty"`
+	Edit     *edit          `json:"edit,omitempty"`
+	Creation *creation      `json:"creation,omitempty"`
+	Drain    *drainRecord   `json:"drain,omitempty"`
+	Signal   *signalRecord  `json:"signal,omitempty"`
+	Restart  *restartRecord `json:"restart,omitempty"`
+}
+
+// object pins one object: by its UID it is the very one that was planned, and not
+// another that took its name.
+type object struct {
+	Group     string `json:"group,omitempty"`
+	Version   string `json:"version"`
+	Resource  string `json:"resource"`
+	Kind      string `json:"kind"`
+	Cluster   bool   `json:"cluster,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+func pinned(r kube.Resource, namespace, name, uid string) object {
+	return object{Group: r.Group, Version: r.Version, Resource: r.Name, Kind: r.Kind, Cluster: r.Cluster, Namespace: namespace, Name: name, UID: uid}
+}
+
+func (o object) ref() kube.Ref {
+	return kube.Resource{Group: o.Group, Version: o.Version, Name: o.Resource, Kind: o.Kind, Cluster: o.Cluster}.In(o.Namespace, o.Name)
+}
+
+func (o object) String() string { return o.ref().String() }
+
+// newHit makes a hit of a record; the words are the kind's own.
+func newHit(r record, d experiments.Draw, effect, undo, fuse string) (experiments.Hit, error) {
+	r.Run = d.Run
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%s", d.Run, d.Fault, d.Round, r.Object, r.Object.UID))
+	r.Key = hex.EncodeToString(sum[:8])
+	spec, err := json.Marshal(r)
+	if err != nil {
+		return experiments.Hit{}, fmt.Errorf("record a hit on %s: %w", r.Object, err)
+	}
+	return experiments.Hit{
+		Target: r.Object.String(),
+		Holds:  fmt.Sprintf("kubernetes %s %s", r.Reach.Server, r.Object),
+		Effect: effect, Undo: undo, Fuse: fuse, Spec: spec,
+	}, nil
+}
+
+// read gives the record of a hit, and the way to its cluster.
+func read(h experiments.Hit) (record, *kube.Client, error) {
+	var r record
+	if err := json.Unmarshal(h.Spec, &r); err != nil {
+		return r, nil, fmt.Errorf("the record of hit %s cannot be read: %w", h.ID, err)
+	}
+	if r.Reach.Server == "" || r.Object.Name == "" || r.Key == "" {
+		return r, nil, fmt.Errorf("the record of hit %s names no cluster or no object", h.ID)
+	}
+	client, err := kube.Dial(r.Reach)
+	return r, client, err
+}
+
+// unknown is what Check says where it could not read the world.
+func unknown(err error) (experiments.Observation, error) {
+	return experiments.Observation{State: experiments.Unknown, Seen: err.Error()}, err
+}
+
+func see(state experiments.State, format string, words ...any) (experiments.Observation, error) {
+	return experiments.Observation{State: state, Seen: fmt.Sprintf(format, words...)}, nil
+}

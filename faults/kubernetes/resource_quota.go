@@ -1,0 +1,70 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// ResourceQuota starves a namespace: no pod, or none beyond a number, can be created
+// there. What runs stays.
+type ResourceQuota struct {
+	Claims
+	Scope
+	PodsAllowed int           `hcl:"pods,optional" default:"0" doc:"Number of pods up to which new ones may be created."`
+	Fuse        time.Duration `hcl:"fuse,optional" default:"30s" doc:"How long the quota stays when the runner and its machine are gone."`
+}
+
+// Validate implements [experiments.Validator].
+func (f *ResourceQuota) Validate() []experiments.Problem {
+	problems := append(f.Scope.validate(), validFuse(f.Fuse)...)
+	if f.PodsAllowed < 0 {
+		problems = append(problems, experiments.Problem{Attribute: "pods", Summary: "Negative number of pods", Detail: "Write 0 or more."})
+	}
+	return problems
+}
+
+// Lasts is true: the quota is deleted.
+func (*ResourceQuota) Lasts() bool { return true }
+
+// Rights lists what the fault must be allowed to do and to undo.
+func (f *ResourceQuota) Rights() []kube.Right {
+	return f.Scope.creationRights(kube.ResourceQuotas, "starve the namespace and end it")
+}
+
+// Plan reads the namespaces.
+func (f *ResourceQuota) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
+	manifest := corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(int64(f.PodsAllowed), resource.DecimalSI)}}
+	effect := fmt.Sprintf("let no pod be created beyond %d", f.PodsAllowed)
+	if f.PodsAllowed == 0 {
+		effect = "let no pod be created"
+	}
+	return f.Scope.planCreations(ctx, d, f.Rights(), f.Fuse, manifest, effect, "delete the quota")
+}
+
+// Inject arms the fuse, creates the quota and reads it back.
+func (*ResourceQuota) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return injectCreation(ctx, h, kube.ResourceQuotas, func(manifest json.RawMessage, meta metav1.ObjectMeta) (runtime.Object, error) {
+		object := &corev1.ResourceQuota{ObjectMeta: meta}
+		return object, json.Unmarshal(manifest, &object.Spec)
+	})
+}
+
+// Revert deletes the quota and its fuse.
+func (*ResourceQuota) Revert(ctx context.Context, h experiments.Hit) error {
+	return revertCreation(ctx, h, kube.ResourceQuotas)
+}
+
+// Check looks for the quota and its fuse.
+func (*ResourceQuota) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
+	return checkCreation(ctx, h, kube.ResourceQuotas)
+}
