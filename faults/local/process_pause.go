@@ -69,7 +69,7 @@ func (f *ProcessPause) Plan(ctx context.Context, d experiments.Draw) ([]experime
 		hits = append(hits, experiments.Hit{
 			Target: "process " + p.String(),
 			Holds:  id.holds(),
-			Effect: "stopped by SIGSTOP",
+			Effect: "hangs, stopped by SIGSTOP",
 			Undo:   "SIGCONT, if it is still the same process",
 			Fuse:   experiments.WatchdogFuse,
 			Spec:   spec,
