@@ -173,6 +173,9 @@ func (*Toxic) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof,
 	if !same(*s.Toxic, listed) {
 		return experiments.Proof{}, fmt.Errorf("toxiproxy at %s was given toxic %s as %s and lists it as %s", s.URL, s.Mark, s.listed(*s.Toxic), s.listed(listed))
 	}
+	if change := s.change(now); change != "" {
+		return experiments.Proof{}, fmt.Errorf("proxy %s was changed while the toxic was added: %s; plan again", s.Proxy.Name, change)
+	}
 	return experiments.Proof{Seen: "toxic listed: " + s.listed(listed)}, nil
 }
 
