@@ -99,7 +99,7 @@ func parseStat(text []byte) (process, error) {
 		into any
 	}{
 		{strings.TrimSpace(string(text[:open])), &p.pid},
-		{fields[1], &p.parent}, {fields[3], &p.session},
+		{fields[1], &p.parent},
 		{fields[6], &flags}, {fields[19], &tick},
 	} {
 		var err error

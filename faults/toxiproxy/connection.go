@@ -115,8 +115,8 @@ func (t *Toxiproxy) reach(ctx context.Context) error {
 	return nil
 }
 
-// Close removes the proxies that Open and CreateProxy made, if they are still as
-// they were made, and stops the built-in server.
+// Close removes the proxies that Open and CreateProxy made, if they are still as they
+// were made and carry no toxic, and stops the built-in server.
 func (t *Toxiproxy) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -146,8 +146,8 @@ func (t *Toxiproxy) removeOurs(made client.Proxy) error {
 	if notFound(err) {
 		return nil
 	}
-	if err == nil && (now.Listen != made.Listen || now.Upstream != made.Upstream) {
-		return nil // somebody else's by now
+	if err == nil && (now.Listen != made.Listen || now.Upstream != made.Upstream || len(now.ActiveToxics) > 0) {
+		return nil // somebody else's by now, or somebody is at work on it
 	}
 	if err == nil {
 		err = t.api.deleteProxy(ctx, made.Name)
@@ -237,6 +237,10 @@ func (t *Toxiproxy) ensure(ctx context.Context, want Proxy) (client.Proxy, error
 	}
 	made, err := t.api.create(ctx, client.Proxy{Name: want.Name, Listen: want.Listen, Upstream: want.Upstream, Enabled: true})
 	if err != nil {
+		// What failed may be the answer alone; what was made all the same is taken away again.
+		if late, reading := t.api.proxy(ctx, want.Name); reading == nil && late.Upstream == want.Upstream && !taken(err) {
+			t.created = append(t.created, late)
+		}
 		return client.Proxy{}, fmt.Errorf("creating proxy %s from %s to %s: %w", want.Name, want.Listen, want.Upstream, err)
 	}
 	t.created = append(t.created, made)
