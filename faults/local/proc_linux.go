@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func parseStat(text []byte) (process, error) {
 		into any
 	}{
 		{strings.TrimSpace(string(text[:open])), &p.pid},
-		{fields[1], &p.parent},
+		{fields[1], &p.parent}, {fields[3], &p.session},
 		{fields[6], &flags}, {fields[19], &tick},
 	} {
 		var err error
@@ -130,6 +131,17 @@ func processCommand(pid int) []string {
 		return nil
 	}
 	return strings.Split(strings.TrimRight(string(text), "\x00"), "\x00")
+}
+
+// carries tells whether a process was started with all of these lines in its
+// environment; that of other users cannot be read.
+func carries(pid int, lines []string) bool {
+	text, err := os.ReadFile(procPath(pid, "environ"))
+	if err != nil {
+		return false
+	}
+	has := strings.Split(string(text), "\x00")
+	return !slices.ContainsFunc(lines, func(line string) bool { return !slices.Contains(has, line) })
 }
 
 // processOwner is the effective user id; -1 if it cannot be read. The owner of

@@ -13,9 +13,9 @@ func TestParseStat(t *testing.T) {
 		want       process
 		failure    string
 	}{
-		{"a plain name", "42 (shop)" + rest, process{pid: 42, parent: 10, state: 'S', start: 98765, name: "shop"}, ""},
-		{"a name that looks like the rest", "42 (a) R 1 (b c)" + rest, process{pid: 42, parent: 10, state: 'S', start: 98765, name: "a) R 1 (b c"}, ""},
-		{"a kernel thread", strings.Replace("42 (kworker/0:1)"+rest, "4194560", "2129984", 1), process{pid: 42, parent: 10, state: 'S', start: 98765, kernel: true, name: "kworker/0:1"}, ""},
+		{"a plain name", "42 (shop)" + rest, process{pid: 42, parent: 10, session: 30, state: 'S', start: 98765, name: "shop"}, ""},
+		{"a name that looks like the rest", "42 (a) R 1 (b c)" + rest, process{pid: 42, parent: 10, session: 30, state: 'S', start: 98765, name: "a) R 1 (b c"}, ""},
+		{"a kernel thread", strings.Replace("42 (kworker/0:1)"+rest, "4194560", "2129984", 1), process{pid: 42, parent: 10, session: 30, state: 'S', start: 98765, kernel: true, name: "kworker/0:1"}, ""},
 		{"no name", "42 shop" + rest, process{}, "no name in parentheses"},
 		{"cut short", "42 (shop) S 10 20", process{}, "20 are needed"},
 		{"no number where one belongs", strings.Replace("42 (shop)"+rest, "98765", "soon", 1), process{}, `"soon"`},

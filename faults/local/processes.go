@@ -37,10 +37,10 @@ func (id identity) holds() string {
 
 // process is a row of the process table.
 type process struct {
-	pid, parent int
-	state       byte // as in proc_pid_stat(5): R, S, D, T, t, Z
-	start       uint64
-	kernel      bool // a thread of the kernel
+	pid, parent, session int
+	state                byte // as in proc_pid_stat(5): R, S, D, T, t, Z
+	start                uint64
+	kernel               bool // a thread of the kernel
 	// name is the short name, at most 15 bytes. The command line stays out of every
 	// text, because it may hold a password.
 	name string
