@@ -23,6 +23,9 @@ const (
 	Refused     Condition = "refused"        // it answered with an error: bad query, no rights
 	TooEarly    Condition = "too early"      // the window is still shorter than a few scrapes
 	Broken      Condition = "not measurable" // the probe itself failed: command not found
+	// NotAsked: the measurement was due, and too many earlier ones still waited for their
+	// answers. Other than the rest it is no accident: it happens while the target is slow.
+	NotAsked Condition = "not asked"
 )
 
 // Sample is one measurement of a probe.
@@ -70,6 +73,10 @@ type Count struct {
 	Window time.Duration `json:"window_ns"`
 	Bad    float64       `json:"bad"`
 	Total  float64       `json:"total"`
+	// Missed are measurements that were due and not asked (see NotAsked), Unread those
+	// that could not be read for another reason. None of them is in Total.
+	Missed float64 `json:"missed,omitempty"`
+	Unread float64 `json:"unread,omitempty"`
 
 	Condition Condition `json:"condition,omitempty"`
 	Why       string    `json:"why,omitempty"`
