@@ -103,7 +103,7 @@ func (h *Hypothesis) judgeCount(phase Phase, c Count) Judgement {
 		Observed: Float(math.NaN()), Low: Float(math.NaN()), High: Float(math.NaN()),
 		Bad: c.Bad, Total: c.Total, Verdict: Inconclusive,
 	}
-	allowed := 1 - float64(h.Limit.Ratio)
+	allowed := h.Limit.Ratio.Rest()
 	if c.Condition != OK {
 		j.Text = string(c.Condition)
 		if c.Why != "" {

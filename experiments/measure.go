@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 )
@@ -115,14 +114,7 @@ type SLO struct {
 }
 
 // Budget is the share of events that may fail: 1 - Objective, without float noise.
-func (s *SLO) Budget() float64 {
-	// 1-0.999 is 0.0010000000000000009; rounding to 15 digits gives the number meant.
-	var budget float64
-	if _, err := fmt.Sscan(fmt.Sprintf("%.15g", 1-float64(s.Objective)), &budget); err != nil {
-		return 1 - float64(s.Objective)
-	}
-	return budget
-}
+func (s *SLO) Budget() float64 { return s.Objective.Rest() }
 
 // SeriesName is how a probe is named in results: "probe.front_door".
 func (p *Probed) SeriesName() string { return "probe." + p.Name }
