@@ -16,7 +16,10 @@ func Rebuild(events []Event, damaged bool) *Result {
 	book := newHitBook(func(text string) string { return text })
 	var probes []*Probed
 	byName := map[string]*Probed{}
-	history := &History{}
+	if len(events) > 0 {
+		r.Began = events[0].At // as near as there is, where the first record is lost
+	}
+	history := NewHistory(r.Began, nil, nil)
 	counts := map[string]*Series{}
 	guards := map[string]*GuardResult{}
 	for _, event := range events {
