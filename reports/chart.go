@@ -41,6 +41,7 @@ type tick struct {
 	Y     float64
 	Label string
 	Edge  string // "start" or "end" for a label at the edge, else ""
+	Shift int    // of the label from the line, in pixels
 }
 
 // point is one measurement, or all of a column of pixels.
@@ -142,11 +143,12 @@ func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) 
 	for _, v := range ticks(sc.low, sc.high, 4) {
 		c.TicksY = append(c.TicksY, tick{Y: pixel(sc, v), Label: clean(sayValue(v, shown.unit), 16)})
 	}
-	for _, l := range limits {
-		c.Limits = append(c.Limits, tick{Y: pixel(sc, l.at), Label: l.label})
-	}
+	c.Limits = placed(limits, points, sc)
 	unread := unreadable(len(s.At), shown.value)
 	c.Note = plural(len(s.At), "measurement")
+	if s.Kind == "slo" {
+		c.Note = plural(len(s.At), "count")
+	}
 	if s.Kind != "slo" {
 		c.Note += ", " + sayCount(float64(failed)) + " failed"
 	}
@@ -211,6 +213,67 @@ func (o outliner) limits(s *experiments.Series, shown reading, low, high float64
 	return drawn, beyond
 }
 
+// A limit's label stands at the right end, above its line or below it.
+const (
+	labelAbove, labelBelow = -5, 13 // from the line to the label's baseline, in pixels
+	labelHigh              = 12
+	labelReach             = 0.25 // the share of the width that labels may cover
+)
+
+// placed puts each label where it covers least of the data and of what stands there
+// already.
+func placed(limits []limit, points []point, sc scale) []tick {
+	var list []tick
+	lines := make([]float64, len(limits))
+	limits = slices.Clone(limits)
+	for i, l := range limits {
+		lines[i] = pixel(sc, l.at)
+		// Lines too close for two labels share one.
+		for j := range i {
+			if limits[j].label != "" && math.Abs(lines[i]-lines[j]) < labelHigh {
+				limits[j].label += ", " + limits[i].label
+				limits[i].label = ""
+				break
+			}
+		}
+	}
+	covers := func(own int, shift int) int {
+		bottom := lines[own] + float64(shift) + 2
+		top := bottom - labelHigh
+		if top < 0 || bottom > chartHigh/10 {
+			return 1 << 20
+		}
+		count := 0
+		for i, y := range lines {
+			if i != own && y > top && y < bottom {
+				count += len(points)
+			}
+		}
+		for i, other := range list {
+			if other.Label == "" {
+				continue
+			}
+			if y := other.Y + float64(other.Shift) + 2; i != own && y > top && y-labelHigh < bottom {
+				count += 1 << 10
+			}
+		}
+		for _, p := range points {
+			if p.at > sc.to-(sc.to-sc.from)*labelReach && pixel(sc, p.max) < bottom+2 && pixel(sc, p.min) > top-2 {
+				count++
+			}
+		}
+		return count
+	}
+	for i, l := range limits {
+		t := tick{Y: lines[i], Label: l.label, Shift: labelAbove}
+		if covers(i, labelBelow) < covers(i, labelAbove) {
+			t.Shift = labelBelow
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
 // bounds picks the range of values. Latencies start at zero; ratios end at 100%.
 func bounds(low, high float64, unit string, limits []limit) (float64, float64) {
 	for _, l := range limits {
@@ -252,7 +315,7 @@ func ticks(low, high float64, count int) []float64 {
 		// Rounding through text takes 0.30000000000000004 back to 0.3.
 		v, err := strconv.ParseFloat(strconv.FormatFloat(n*step, 'g', 12, 64), 64)
 		if err == nil {
-			list = append(list, v)
+			list = append(list, v+0) // which takes -0 to 0
 		}
 	}
 	return list
@@ -416,12 +479,16 @@ func timeTicks(sc scale) []tick {
 		step *= 2
 	}
 	var list []tick
+	crowded := (sc.to-sc.from)/step >= 4
 	for at := 0.0; at <= sc.to; at += step {
 		t := tick{At: sc.percent(at), Label: clock(at)}
 		if at == 0 {
 			t.Edge = "start"
 		} else if at > sc.to*0.97 {
 			t.Edge = "end"
+		}
+		if crowded && len(list)%2 == 1 {
+			t.Edge += " wide" // no room for it on a phone
 		}
 		list = append(list, t)
 	}
