@@ -17,7 +17,7 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Postmortem: %s\n\n", escape(o.Title))
 	if len(o.Alarm) > 0 {
-		b.WriteString("> [!CAUTION]\n> **This may still be broken.** Type this now:\n>\n")
+		fmt.Fprintf(&b, "> [!CAUTION]\n> **This may still be broken.** %s\n>\n", escape(o.AlarmWhere))
 		fmt.Fprintf(&b, "> %s\n>\n", code(o.AlarmCommand))
 		for _, text := range o.Alarm {
 			fmt.Fprintf(&b, "> - %s\n", escape(text))

@@ -23,9 +23,10 @@ type moment struct {
 	say func() (source, text string)
 }
 
-// moments merges everything that a result dates into one timeline.
+// moments merges everything that a result dates into one timeline. Of what happened at
+// the same time, causes come before what they led to.
 func (o outliner) moments() []momentRow {
-	list := slices.Concat(o.phaseMoments(), o.hitMoments(), o.hypothesisMoments(), o.gapMoments(), o.stopMoments(), o.toldMoments())
+	list := slices.Concat(o.stopMoments(), o.phaseMoments(), o.hitMoments(), o.mendedMoments(), o.hypothesisMoments(), o.gapMoments(), o.toldMoments())
 	slices.SortStableFunc(list, func(a, b moment) int { return a.at.Compare(b.at) })
 	limit := 2 * o.d.rows
 	head := len(list)
@@ -170,24 +171,31 @@ func (o outliner) gapMoments() []moment {
 }
 
 func (o outliner) stopMoments() []moment {
-	var list []moment
-	if stop := o.r.Stop; stop != nil {
-		source := "stop request"
-		if stop.Guard != "" {
-			source = "guard " + o.clean(stop.Guard)
-		}
-		list = append(list, told(stop.Breach, source, "Stopped the run: "+o.clean(stop.Cause)))
+	stop := o.r.Stop
+	if stop == nil {
+		return nil
 	}
-	last, all := time.Time{}, true
+	source := "stop request"
+	if stop.Guard != "" {
+		source = "guard " + o.clean(stop.Guard)
+	}
+	return []moment{told(stop.Breach, source, "Stopped the run: "+o.clean(stop.Cause))}
+}
+
+// mendedMoments tells when the last proof was there, if all are.
+func (o outliner) mendedMoments() []moment {
+	var last time.Time
 	for i := range o.r.Hits {
-		if h := &o.r.Hits[i]; attempted(h) {
-			last, all = later(last, h.Verified), all && mended(h)
+		h := &o.r.Hits[i]
+		if attempted(h) && !mended(h) {
+			return nil
 		}
+		last = later(last, h.Verified)
 	}
-	if all && !last.IsZero() {
-		list = append(list, told(last, "runner", "Everything that was broken is proven mended"))
+	if last.IsZero() {
+		return nil
 	}
-	return list
+	return []moment{told(last, "runner", "Everything that was broken is proven mended")}
 }
 
 // toldMoments are the moments that the run itself wrote down, as far as they are not

@@ -18,6 +18,7 @@ type outline struct {
 	Facts                []fact
 	Alarm                []string // what may still be broken
 	AlarmCommand         string
+	AlarmWhere           string // where to type it
 	Summary              []fact // the run in a minute
 	Hypotheses           []hypothesisRow
 	Faults               []faultRow
@@ -94,6 +95,10 @@ func newOutline(r *experiments.Result, d detail) *outline {
 	list.Hits, list.HitsLeftOut = o.hits()
 	if list.Alarm = o.alarm(); len(list.Alarm) > 0 {
 		list.AlarmCommand = o.command("recover")
+		list.AlarmWhere = "Type this now, on the machine that ran it:"
+		if o.r.Host != "" {
+			list.AlarmWhere = "Type this now, on the machine that ran it, " + o.clean(o.r.Host) + ":"
+		}
 	}
 	return list
 }

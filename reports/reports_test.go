@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,15 @@ func TestMarkdownKeepsItsShapeWithHostileTexts(t *testing.T) {
 	}
 }
 
+func has(n *html.Node, name string) bool {
+	for child := range n.ChildNodes() {
+		if child.Type == html.ElementNode && child.Data == name {
+			return true
+		}
+	}
+	return false
+}
+
 func TestThePageStandsAloneAndIsWellFormed(t *testing.T) {
 	list := all()
 	list["hostile"] = hostile()
@@ -191,6 +201,25 @@ func TestThePageStandsAloneAndIsWellFormed(t *testing.T) {
 			for n := range root.Descendants() {
 				if n.Type != html.ElementNode {
 					continue
+				}
+				attribute := func(key string) string {
+					for _, a := range n.Attr {
+						if strings.EqualFold(a.Key, key) {
+							return a.Val
+						}
+					}
+					return ""
+				}
+				switch {
+				case n.Data == "html" && attribute("lang") == "":
+					t.Error("the page does not say its language")
+				case n.Data == "table" && !has(n, "caption"):
+					t.Error("a table has no caption")
+				case n.Data == "th" && attribute("scope") == "":
+					t.Error("a heading of a table does not say what it heads")
+				case n.Data == "svg" && attribute("aria-hidden") == "" && n.Parent.Data != "svg" &&
+					(attribute("role") != "img" || !has(n, "title") || !has(n, "desc")):
+					t.Error("a picture is without words")
 				}
 				switch n.Data {
 				case "script", "img", "iframe", "object", "link", "a", "form":
@@ -269,6 +298,94 @@ func TestASuiteIsGreenOnlyIfTheVerdictIsHeld(t *testing.T) {
 		if suites.Tests != len(suites.Suite.Cases) || len(suites.Suite.Properties) != 7 {
 			t.Errorf("%s: %d tests, %d cases, %d properties", name, suites.Tests, len(suites.Suite.Cases), len(suites.Suite.Properties))
 		}
+	}
+}
+
+// The attributes that Jenkins xUnit's junit-10.xsd allows, which refuses a file with
+// any other.
+var junitAttributes = map[string]string{
+	"testsuites": "name time tests failures errors",
+	"testsuite":  "name tests failures errors group time skipped timestamp hostname id package file log url",
+	"properties": "", "property": "name value",
+	"testcase": "name time classname group",
+	"skipped":  "type message", "error": "type message", "failure": "type message",
+}
+
+func TestJUnitHoldsOnlyWhatItsSchemaAllows(t *testing.T) {
+	seconds := regexp.MustCompile(`^\d+\.\d{3}$`)
+	list := all()
+	list["hostile"] = hostile()
+	for name, r := range list {
+		decoder := xml.NewDecoder(bytes.NewReader(render(t, "junit", r)))
+		for {
+			token, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			start, ok := token.(xml.StartElement)
+			if !ok {
+				continue
+			}
+			allowed, known := junitAttributes[start.Name.Local]
+			if !known {
+				t.Errorf("%s: there is no element %s", name, start.Name.Local)
+			}
+			for _, a := range start.Attr {
+				if !slices.Contains(strings.Fields(allowed), a.Name.Local) {
+					t.Errorf("%s: %s may not have %s", name, start.Name.Local, a.Name.Local)
+				}
+				if a.Name.Local == "time" && !seconds.MatchString(a.Value) {
+					t.Errorf("%s: time %q", name, a.Value)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryLineOfTheTimelineNamesItsSource(t *testing.T) {
+	for name, r := range all() {
+		rows := outliner{r, detail{text: 300, rows: 80}}.moments()
+		for i, row := range rows {
+			if row.Source == "" || row.Text == "" || row.Clock == "" {
+				t.Errorf("%s, line %d: %+v", name, i, row)
+			}
+		}
+		if last := rows[len(rows)-1]; last.Text != "Verdict: "+string(r.Verdict) {
+			t.Errorf("%s ends with %q", name, last.Text)
+		}
+	}
+	r := results()["aborted"]
+	cut := outliner{r, detail{text: 300, rows: 3}}.moments()
+	if len(cut) != 7 || !cut[4].Gap || cut[6].Text != "Verdict: aborted" {
+		t.Errorf("cut to %+v", cut)
+	}
+}
+
+func TestLabelsOfLimitsCoverNeitherDataNorEachOther(t *testing.T) {
+	sc := scale{to: 100, low: 0, high: 1}
+	flat := func(at float64) []point { return []point{{at: 90, min: at, max: at}, {at: 100, min: at, max: at}} }
+	for _, test := range []struct {
+		name   string
+		limits []limit
+		points []point
+		want   []tick
+	}{
+		{"above its line, where it is free", []limit{{.5, "a"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}}},
+		{"below, where data are above", []limit{{.5, "a"}}, flat(.55), []tick{{Y: 75, Label: "a", Shift: labelBelow}}},
+		{"below, at the top of the chart", []limit{{.99, "a"}}, flat(.1), []tick{{Y: 1.5, Label: "a", Shift: labelBelow}}},
+		{"above, at the bottom", []limit{{.01, "a"}}, flat(.05), []tick{{Y: 148.5, Label: "a", Shift: labelAbove}}},
+		{"together, where lines are close", []limit{{.99, "a"}, {.98, "b"}}, flat(1), []tick{{Y: 1.5, Label: "a, b", Shift: labelBelow}, {Y: 3, Shift: labelBelow}}},
+		{"apart, where lines are not", []limit{{.5, "a"}, {.41, "b"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}, {Y: 88.5, Label: "b", Shift: labelBelow}}},
+	} {
+		if got := placed(test.limits, test.points, sc); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %+v", test.name, got)
+		}
+	}
+	if got := sayValue(ticks(-1e-12, 1, 4)[0], "ratio"); got != "0%" {
+		t.Errorf("the lowest tick is %s", got)
 	}
 }
 

@@ -109,16 +109,21 @@ func results() map[string]*experiments.Result {
 	aborted.Reason = "guard page-worthy: burn 21.3 of 14.4; everything that was broken is proven mended 120ms later"
 	aborted.Stop = &experiments.Stop{Cause: "guard page-worthy: burn 21.3 of 14.4", Guard: "page-worthy", Breach: after(150), Restored: after(150.12)}
 	aborted.Guards[0].Tripped = true
+	aborted.Guards[0].WorstAt = after(150)
 	aborted.Guards[0].Worst = &experiments.Reading{Breached: true, Used: 1.48, Text: "burn 21.3 of 14.4"}
 	for i := range aborted.Hypotheses {
 		h := &aborted.Hypotheses[i]
-		h.Verdict, h.Reason, h.During, h.Recovery = experiments.Inconclusive, "it held before; the run was stopped", nil, nil
+		h.Verdict, h.Reason, h.During, h.Recovery = experiments.Inconclusive, "while faults were on: the run was over before it could be judged", nil, nil
 	}
 
 	inconclusive := run(experiments.Inconclusive)
 	inconclusive.Reason = `not healthy before anything was broken: "checkout stays available": no data`
 	inconclusive.Phases, inconclusive.Hits, inconclusive.SLOs = inconclusive.Phases[:1], nil, nil
 	inconclusive.Series = inconclusive.Series[:0]
+	inconclusive.Ended = after(31)
+	inconclusive.Timeline = []experiments.Moment{
+		{At: after(30), Kind: "hypothesis", Text: "The baseline does not hold; nothing was touched"}, {At: after(31), Kind: "phase", Text: "Verdict: inconclusive"},
+	}
 	for i := range inconclusive.Faults {
 		f := &inconclusive.Faults[i]
 		f.Hits, f.Injected, f.Restored = 0, 0, 0
@@ -139,6 +144,12 @@ func results() map[string]*experiments.Result {
 	broken.Hits[0].Step, broken.Hits[0].State, broken.Hits[0].Error = experiments.Stuck, "", "connection refused"
 	broken.Hits[0].Mended, broken.Hits[0].Verified = "", time.Time{}
 	broken.Faults[0].Restored = 0
+	broken.Phases = broken.Phases[:3]
+	broken.Phases[2].To = broken.Ended
+	for i := range broken.Hypotheses {
+		h := &broken.Hypotheses[i]
+		h.Verdict, h.Reason, h.Recovery = experiments.Inconclusive, "after the faults: the run was over before it could be judged", nil
+	}
 	return map[string]*experiments.Result{"held": run(experiments.Held), "refuted": refuted, "aborted": aborted, "inconclusive": inconclusive, "not-restored": broken}
 }
 
