@@ -28,7 +28,7 @@ func Rebuild(events []Event, damaged bool) *Result {
 		case event.Begin != nil:
 			b := event.Begin
 			r.Run, r.Scenario, r.Origin, r.Digest, r.Seed, r.Version, r.Host = b.Run, b.Scenario, b.Origin, b.Digest, b.Seed, b.Version, b.Host
-			r.Began = event.At
+			r.Rerun, r.Began = b.Rerun, event.At
 			history = NewHistory(event.At, nil, nil)
 		case event.Type == EventPhase:
 			if n := len(r.Phases); n > 0 {

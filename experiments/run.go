@@ -16,6 +16,7 @@ type Options struct {
 	Version string // of gameday, for the record
 	Host    string
 	PID     int
+	Rerun   *Rerun // how the run was started, for the record
 
 	Journal Journal
 	// Watch is called for each event, in order, from several goroutines but never from
@@ -122,7 +123,7 @@ func newRunner(e *Experiment, o Options) *runner {
 		recorded: map[string]standing{},
 		result: &Result{
 			Schema: ResultSchema, Run: o.Run, Scenario: e.Name, Description: e.Description, Origin: e.Origin,
-			Digest: e.Source.Digest, Seed: e.Seed, Version: o.Version, Host: o.Host, Began: now,
+			Digest: e.Source.Digest, Seed: e.Seed, Version: o.Version, Host: o.Host, Rerun: o.Rerun, Began: now,
 		},
 	}
 	r.marks.windows = e.windows()
@@ -133,7 +134,7 @@ func newRunner(e *Experiment, o Options) *runner {
 func (r *runner) begin() {
 	begin := &Begin{
 		Run: r.o.Run, Scenario: r.e.Name, Origin: r.e.Origin, Digest: r.e.Source.Digest,
-		Seed: r.e.Seed, Version: r.o.Version, PID: r.o.PID, Host: r.o.Host,
+		Seed: r.e.Seed, Version: r.o.Version, PID: r.o.PID, Host: r.o.Host, Rerun: r.o.Rerun,
 	}
 	err := r.commit(Event{Type: EventBegin, Begin: begin})
 	r.enter(PhaseCheck)

@@ -72,6 +72,22 @@ func (c *Configuration) Secrets() []string {
 	return slices.Compact(list)
 }
 
+// Given returns what --var or the environment said of variables, as name=value in the
+// order of the declarations, and apart from that the names of the sensitive ones among
+// them. Values from files of variables are not in it.
+func (c *Configuration) Given() (settings, sensitive []string) {
+	for _, v := range c.variables {
+		switch {
+		case v.given == nil:
+		case v.sensitive:
+			sensitive = append(sensitive, v.name)
+		default:
+			settings = append(settings, v.name+"="+*v.given)
+		}
+	}
+	return settings, sensitive
+}
+
 func (c *Configuration) keepSecret(text string) {
 	if text != "" && !slices.Contains(c.secrets, text) {
 		c.secrets = append(c.secrets, text)

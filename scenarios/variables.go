@@ -21,6 +21,7 @@ type variable struct {
 
 	defaults  *typeexpr.Defaults
 	sensitive bool
+	given     *string // the text from --var or the environment that the value is made of
 }
 
 // variableBlock is the attributes of a `variable` block that are values.
@@ -182,6 +183,7 @@ func (p *pass) chooseVariable(v *variable, fallback cty.Value, outside map[strin
 	}
 	value := chosen.value
 	if value == cty.NilVal {
+		v.given = &chosen.text
 		var err error
 		if value, err = readText(chosen.text, v.wanted(fallback)); err != nil {
 			p.errorf(at, "Wrong type", "The value from %s is not %s: %s", chosen.source, article(typeexpr.TypeString(v.wanted(fallback))), v.shown(err.Error()))
