@@ -38,6 +38,15 @@ type Configuration struct {
 	bad    map[hcl.Expression]bool // expressions with a reference to nothing
 	loaded *Diagnostics
 
+	// What a wrong block would have declared is not missing as well: uncertain has the
+	// first words of such references, and partial tells that a file could not be read.
+	uncertain map[string]bool
+	partial   bool
+
+	effort      *effort // of the pass that is going on
+	localByName map[string]*local
+	varByName   map[string]*variable
+
 	secrets []string
 	public  []string // texts that nonsensitive() let through
 
