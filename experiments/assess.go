@@ -11,16 +11,23 @@ import (
 // showPace is the time between two showings of a guard's or a hypothesis's value.
 const showPace = 250 * time.Millisecond
 
-// judge judges h on what was measured between from and to. The label names the
-// window that an SLO on queries was counted over.
+// judge judges h on the measurements that began between from and to. The label names
+// the window that an SLO on queries was counted over.
 func (r *runner) judge(h *Hypothesis, phase Phase, from, to time.Time, label time.Duration) Judgement {
 	if h.Probe != nil {
 		return h.judgeSamples(phase, from, to, r.history.Probe(h.Probe))
 	}
 	if h.SLO.Probe != nil {
-		return h.judgeCount(phase, r.history.Probe(h.SLO.Probe).Count(from, to))
+		return h.judgeCount(phase, r.history.Probe(h.SLO.Probe).countBegun(from, to))
 	}
 	return h.judgeCount(phase, r.history.Latest(h.SLO, label))
+}
+
+// known is the moment up to which h can be judged: the answers to all measurements
+// that began by then are in. A judgement that went further would see the fast answers
+// and not the slow ones.
+func (r *runner) known(h *Hypothesis, now time.Time) time.Time {
+	return r.waiting[h.probe()].known(now)
 }
 
 // hypothesis is the result of h, made at first use.
@@ -107,7 +114,7 @@ func (r *runner) baseline(ctx context.Context) bool {
 		late := spent >= max(r.e.BaselineWithin, r.e.Baseline)
 		held, refuted := 0, 0
 		for _, h := range r.e.Hypotheses {
-			j := r.judge(h, PhaseBaseline, began, time.Now(), sinceBaseline)
+			j := r.judge(h, PhaseBaseline, began, r.known(h, time.Now()), sinceBaseline)
 			r.hypothesis(h).Before = &j
 			switch j.Verdict {
 			case Held:
@@ -162,10 +169,9 @@ func (r *runner) countRemaining(ctx context.Context) {
 			if !onQueries {
 				continue
 			}
-			now := time.Now()
-			count := s.SLI.Count(ctx, now, s.Window)
+			count := countCarefully(ctx, s, time.Now(), s.Window)
 			if count.Condition == OK && count.Total > 0 {
-				r.inbox <- func() { r.history.SetRemaining(s, 1-count.Bad/(s.Budget()*count.Total)) }
+				r.post(func() { r.history.SetRemaining(s, 1-count.Bad/(s.Budget()*count.Total)) })
 			}
 		}
 	}()
@@ -182,7 +188,8 @@ func (r *runner) judgeDuring(ctx context.Context) {
 		end = time.Now()
 	}
 	r.countToTheEnd(ctx, end)
-	end = r.sampleAfterInstant(end)
+	end = r.sampleAfterInstant(ctx, end)
+	r.awaitAnswers(ctx, end)
 	for _, h := range r.e.Hypotheses {
 		j := r.judge(h, PhaseDisrupt, r.history.Injected, end, SinceInjection)
 		r.hypothesis(h).During = &j
@@ -196,7 +203,7 @@ func (r *runner) countToTheEnd(ctx context.Context, end time.Time) {
 	if r.stop != nil && r.stop.Guard == "" {
 		return // somebody wants to go home
 	}
-	ended := make(chan struct{})
+	ended, injected := make(chan struct{}), r.history.Injected
 	go func() {
 		defer close(ended)
 		for _, s := range r.e.SLOs {
@@ -208,22 +215,43 @@ func (r *runner) countToTheEnd(ctx context.Context, end time.Time) {
 			if !sleepUntil(ctx, at) {
 				return
 			}
-			count := s.SLI.Count(ctx, at, at.Sub(r.history.Injected))
-			count.At, count.Window = at, at.Sub(r.history.Injected)
-			r.inbox <- func() { r.history.AddCount(s, SinceInjection, count) }
+			count := countCarefully(ctx, s, at, at.Sub(injected))
+			if ctx.Err() != nil {
+				return // cut short: it says nothing about the system
+			}
+			count.Why = r.o.Redact(count.Why)
+			r.post(func() { r.history.AddCount(s, SinceInjection, count) })
 		}
 	}()
-	r.loop(context.Background(), ended, nil)
+	r.loop(ctx, ended, nil)
+}
+
+// awaitAnswers waits for the answers to all measurements that began before the end
+// of the faults. The slowest come last.
+func (r *runner) awaitAnswers(ctx context.Context, end time.Time) {
+	slowest := time.Duration(0)
+	for _, p := range r.e.Probes {
+		slowest = max(slowest, p.Timeout)
+	}
+	pending := func() bool {
+		return slices.ContainsFunc(r.e.Hypotheses, func(h *Hypothesis) bool { return r.known(h, end).Before(end) })
+	}
+	limit := end.Add(slowest + grace + lookPace)
+	if pending() {
+		r.loop(ctx, nil, func() bool { return !pending() || time.Now().After(limit) || ctx.Err() != nil })
+	}
 }
 
 // sampleAfterInstant waits until every probe was read once since the injection: a
 // fault that is over at once leaves no time for it. It gives the end of the time
 // to judge.
-func (r *runner) sampleAfterInstant(end time.Time) time.Time {
+func (r *runner) sampleAfterInstant(ctx context.Context, end time.Time) time.Time {
 	slowest := time.Duration(0)
 	unread := func() bool {
 		for _, p := range r.e.Probes {
-			if track := r.history.Probe(p); track.From(r.history.Injected.Add(1)) == track.Len() {
+			began := false
+			r.history.Probe(p).begun(r.history.Injected, time.Now(), func(int) { began = true })
+			if !began {
 				return true
 			}
 		}
@@ -239,7 +267,7 @@ func (r *runner) sampleAfterInstant(end time.Time) time.Time {
 	}
 	r.nudge()
 	limit := time.Now().Add(slowest + lookPace)
-	r.loop(context.Background(), nil, func() bool { return !unread() || time.Now().After(limit) })
+	r.loop(ctx, nil, func() bool { return !unread() || time.Now().After(limit) || ctx.Err() != nil })
 	return time.Now()
 }
 
@@ -278,7 +306,8 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 	if r.settled[h] {
 		return true
 	}
-	since := now.Sub(restored)
+	known := r.known(h, now)
+	since := known.Sub(restored)
 	windows := h.recoveryWindows(since)
 	var last Judgement
 	for i := range len(windows) + 1 {
@@ -289,7 +318,7 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 		if window < h.Hold {
 			continue
 		}
-		j := r.judge(h, PhaseRecover, now.Add(-window), now, label)
+		j := r.judge(h, PhaseRecover, known.Add(-window), known, label)
 		// An SLO on queries was counted a little ago, over a window that began earlier.
 		if i == 0 || j.Verdict == Held {
 			last = j
@@ -305,12 +334,16 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 	}
 	// What holds must have begun within the limit; to be shown it may take as long
 	// again, but no longer.
-	limit := h.RecoverWithin + h.Hold
-	if last.Verdict == Inconclusive {
+	limit := h.RecoverWithin + h.shown()
+	if last.Verdict != Held && last.Verdict != Refuted {
+		last.Verdict = Inconclusive // it may not have been judged at all
 		limit += h.RecoverWithin
 	}
-	if since < limit {
+	if now.Sub(restored) < limit {
 		return false
+	}
+	if last.Text == "" {
+		last = r.judge(h, PhaseRecover, restored, known, sinceRestored)
 	}
 	if last.Verdict == Held {
 		last.Verdict = Refuted

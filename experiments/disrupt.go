@@ -2,8 +2,8 @@ package experiments
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +25,10 @@ func (r *runner) disrupt(ctx context.Context) {
 	for _, slot := range r.slots {
 		players.Go(func() {
 			defer close(over[slot.Plan.Name])
-			r.play(work, slot, began, over[slot.Plan.Schedule.After])
+			if err := r.play(work, slot, began, over[slot.Plan.Schedule.After]); err != nil && work.Err() == nil {
+				cancel(err) // before whoever comes after it begins
+				r.post(func() { r.fail(err) })
+			}
 		})
 	}
 	ended := make(chan struct{})
@@ -33,26 +36,43 @@ func (r *runner) disrupt(ctx context.Context) {
 		players.Wait()
 		close(ended)
 	}()
-	// A fault that does not keep to its context must not keep the others from being
-	// mended; what it may have done is outstanding, and is mended with them.
+	// Every call to a fault is given up when its time is over. Should something else
+	// stand still, a disk for example, it must not keep anything from being mended.
 	var limit time.Time
 	r.loop(ctx, ended, func() bool {
 		if work.Err() != nil && limit.IsZero() {
-			limit = time.Now().Add(r.e.RevertWithin)
+			limit = time.Now().Add(r.mendLimit(len(r.hits.outstanding())))
 		}
-		return !limit.IsZero() && time.Now().After(limit)
+		return !limit.IsZero() && time.Now().After(limit) || r.hurried()
 	})
 	r.cancelWork = nil
 }
 
+// mendLimit is the most that mending so many hits can take, one after the other.
+func (r *runner) mendLimit(hits int) time.Duration {
+	return time.Duration(hits+1) * (r.e.RevertWithin + 2*grace)
+}
+
+// hurried tells that somebody has asked not to wait any more, and the calls under way
+// had their time to end.
+func (r *runner) hurried() bool {
+	if r.o.Hurry == nil || r.o.Hurry.Err() == nil {
+		return false
+	}
+	if r.hurryUntil.IsZero() {
+		r.hurryUntil = time.Now().Add(2 * grace)
+	}
+	return time.Now().After(r.hurryUntil)
+}
+
 // play lets one fault act, round after round. It waits for the fault it comes
 // after, if any, to be over in truth and not only by the schedule.
-func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan struct{}) {
+func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan struct{}) error {
 	if after != nil {
 		select {
 		case <-after:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 		// What came before may have taken longer than planned; keep the distance.
 		if late := time.Since(began) + s.Plan.Schedule.At - s.Start; late > 0 {
@@ -61,29 +81,31 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 	}
 	for i, offset := range s.Rounds {
 		if !sleepUntil(ctx, began.Add(s.Start+offset)) {
-			return
+			return nil
 		}
 		hits, err := r.round(ctx, s, i+1)
 		if err == nil {
 			err = r.injectAll(ctx, s.Plan, hits)
 		}
 		if err != nil {
-			if ctx.Err() == nil {
-				r.inbox <- func() { r.fail(err) }
-			}
-			return
+			return err
 		}
 		if !s.Plan.Fault.Lasts() {
 			continue
 		}
 		if !sleepUntil(ctx, time.Now().Add(s.Plan.Schedule.Duration)) {
-			return
+			return nil
 		}
 		r.revertHits(context.WithoutCancel(ctx), newestFirst(hits))
+		if stuck, left := r.hits.stuck(hits); left {
+			return fmt.Errorf("fault %q is over, but %s was not proven mended within %s, so nothing more is broken: %s",
+				s.Plan.Name, stuck.Target, FormatDuration(r.e.RevertWithin), stuck.Error)
+		}
 	}
 	// An instant fault's rounds may go on for longer than its last hit; whoever comes
 	// after it starts at the end.
 	sleepUntil(ctx, began.Add(s.End))
+	return nil
 }
 
 // round gives the hits of a round: those of the first were planned before the
@@ -99,9 +121,14 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	var planned []Event
 	for _, hit := range hits {
 		claimed := make(chan error, 1)
-		r.inbox <- func() { claimed <- r.claim(hit) }
-		if err := <-claimed; err != nil {
-			return nil, err
+		r.post(func() { claimed <- r.claim(hit) })
+		select {
+		case err := <-claimed:
+			if err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 		planned = append(planned, r.hits.plan(hit))
 	}
@@ -123,20 +150,20 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 			r.emit(r.hits.step(hit.ID, Planned, "", "", err))
 			return err
 		}
+		r.hits.act(hit.ID, true)
 		crash.Point("inject " + hit.ID)
-		proof, err := plan.Fault.Inject(ctx, hit)
+		proof, over, err := plan.careful().inject(ctx, hit)
 		crash.Point("injected " + hit.ID)
-		if err == nil && proof.Seen == "" {
-			err = errors.New("its effect was not read back")
-		}
 		if err != nil {
 			r.emit(r.hits.step(hit.ID, Failed, "", "", err))
+			r.actsUntil(hit.ID, over)
 			return fmt.Errorf("inject fault %q into %s: %w", hit.Fault, hit.Target, err)
 		}
 		r.emit(r.hits.step(hit.ID, Injected, proof.Seen, "", nil))
+		r.actsUntil(hit.ID, over)
 		now := time.Now()
 		r.moment("fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target))
-		r.inbox <- func() { r.injected(now) }
+		r.post(func() { r.injected(now) })
 		if hit.Lasts == 0 {
 			r.settleInstant(ctx, plan, hit)
 		}
@@ -144,12 +171,25 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 	return nil
 }
 
+// actsUntil notes when the injection of a hit has returned. It mostly has.
+func (r *runner) actsUntil(id string, over <-chan struct{}) {
+	select {
+	case <-over:
+		r.hits.act(id, false)
+	case <-time.After(grace):
+		go func() {
+			<-over
+			r.hits.act(id, false)
+		}()
+	}
+}
+
 // settleInstant closes the life of a hit that is over at once: nothing is left to
 // undo, and Check says so.
 func (r *runner) settleInstant(ctx context.Context, plan *FaultPlan, hit Hit) {
-	checking, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.e.RevertWithin)
+	checking, cancel := r.mending(context.WithoutCancel(ctx))
 	defer cancel()
-	seen, err := plan.Fault.Check(checking, hit)
+	seen, err := plan.careful().check(checking, hit)
 	if err == nil && (seen.State == Whole || seen.State == Superseded) {
 		r.emit(r.hits.step(hit.ID, Verified, seen.Seen, seen.State, nil))
 	}
@@ -172,11 +212,11 @@ func (r *runner) revertAll(ctx context.Context) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.revertHits(ctx, hits)
+		r.revertHits(context.WithoutCancel(ctx), hits)
 	}()
-	// Each has its own limit; a fault that does not keep to it is left to the watchdog.
-	limit := time.Now().Add(time.Duration(len(hits)+1) * r.e.RevertWithin)
-	r.loop(ctx, ended, func() bool { return time.Now().After(limit) })
+	// Each has its own limit; what does not keep to it is left to the watchdog.
+	limit := time.Now().Add(r.mendLimit(len(hits)))
+	r.loop(ctx, ended, func() bool { return time.Now().After(limit) || r.hurried() })
 	restored := r.hits.lastVerified()
 	if r.hits.injected() > 0 && restored.IsZero() {
 		restored = time.Now()
@@ -236,25 +276,32 @@ func (r *runner) revertHits(ctx context.Context, hits []Hit) {
 
 // revert mends one hit and proves it; it tries again until its time is up.
 func (r *runner) revert(ctx context.Context, hit Hit) {
-	ctx, cancel := context.WithTimeout(ctx, r.e.RevertWithin)
+	ctx, cancel := r.mending(ctx)
 	defer cancel()
-	if r.o.Hurry != nil {
-		stop := context.AfterFunc(r.o.Hurry, cancel)
-		defer stop()
+	mender := mender{
+		fault:  r.fault(hit.Fault),
+		acting: func() bool { return r.hits.acting(hit.ID) },
+		emit: func(step Step, seen string, state State, err error) {
+			r.emit(r.hits.step(hit.ID, step, seen, state, err))
+		},
 	}
-	mender := mender{fault: r.fault(hit.Fault), emit: func(step Step, seen string, state State, err error) {
-		r.emit(r.hits.step(hit.ID, step, seen, state, err))
-	}}
 	mender.mend(ctx, hit)
 }
 
-func (r *runner) fault(name string) Fault {
-	for _, plan := range r.e.Faults {
-		if plan.Name == name {
-			return plan.Fault
-		}
+// mending is the context for mending one hit: it ends when its time is up, or when
+// somebody has asked not to wait any more.
+func (r *runner) mending(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, r.e.RevertWithin)
+	if r.o.Hurry == nil {
+		return ctx, cancel
 	}
-	return nil
+	stop := context.AfterFunc(r.o.Hurry, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+func (r *runner) fault(name string) careful {
+	i := slices.IndexFunc(r.e.Faults, func(plan *FaultPlan) bool { return plan.Name == name })
+	return r.e.Faults[i].careful() // every hit was planned by a fault of the experiment
 }
 
 func newestFirst(hits []Hit) []Hit {

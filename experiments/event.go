@@ -53,6 +53,7 @@ type Begin struct {
 	Version  string `json:"version"`
 	PID      int    `json:"pid"`
 	Host     string `json:"host"`
+	Rerun    *Rerun `json:"rerun,omitempty"`
 }
 
 // HitEvent is a step in the life of a hit. Hit is set at Planned, and ID always.

@@ -73,7 +73,7 @@ const WatchdogFuse = "watchdog process"
 
 // Proof is what was read back after an injection.
 type Proof struct {
-	Seen string `json:"seen"` // "toxic listed: latency=300 jitter=50 downstream"
+	Seen string `json:"seen"` // "toxic listed: latency (latency 300 ms, jitter 50 ms) downstream"
 }
 
 // State is what a fault's Check found of a hit in the world.

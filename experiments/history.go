@@ -64,7 +64,13 @@ func (h *History) AddCount(s *SLO, label time.Duration, c Count) {
 		windows = map[time.Duration][]Count{}
 		h.counts[s] = windows
 	}
-	windows[label] = append(windows[label], c)
+	// A count that took long to be answered may come after one that was asked later.
+	taken := windows[label]
+	at := len(taken)
+	for at > 0 && taken[at-1].At.After(c.At) {
+		at--
+	}
+	windows[label] = slices.Insert(taken, at, c)
 	if c.At.After(h.Now) {
 		h.Now = c.At
 	}
@@ -206,6 +212,8 @@ type Track struct {
 	state []sampleState
 	// bad and total count the events up to and including each measurement.
 	bad, total []int32
+	// longest is the most that one measurement took.
+	longest time.Duration
 	// why holds the words for measurements that have some, by index.
 	why map[int]words
 }
@@ -246,6 +254,7 @@ func (t *Track) add(began time.Time, s Sample) {
 		}
 		t.why[len(t.at)] = words{s.Condition, s.Why}
 	}
+	t.longest = max(t.longest, s.Took)
 	t.at = append(t.at, s.At.Sub(began))
 	t.took = append(t.took, s.Took)
 	t.value = append(t.value, s.Value)
@@ -286,8 +295,59 @@ func (t *Track) Span(from, to time.Time) []Sample {
 	return list
 }
 
-// Count counts the events in (from, to]. Without a measurement the condition is
-// NoData; where none could be read it is that of the last one.
+// begun visits, by index, the measurements that began in (from, to]. One that a fault
+// made slow is known late, and says something about the time when it was asked.
+func (t *Track) begun(from, to time.Time, visit func(i int)) {
+	first, last := from.Sub(t.began), to.Sub(t.began)
+	for i := t.From(from); i < len(t.at) && t.at[i] <= last+t.longest; i++ {
+		if began := t.at[i] - t.took[i]; began > first && began <= last {
+			visit(i)
+		}
+	}
+}
+
+// countBegun counts the events of the measurements that began in (from, to], and
+// those that were missed or could not be read. The conditions are those of Count.
+func (t *Track) countBegun(from, to time.Time) Count {
+	c := Count{At: to, Window: to.Sub(from)}
+	last := -1
+	t.begun(from, to, func(i int) {
+		last = i
+		switch state := t.state[i]; {
+		case state&sampleUnreadable != 0 && t.why[i].condition == NotAsked:
+			c.Missed++
+		case state&sampleUnreadable != 0:
+			c.Unread++
+		case state&sampleCounted != 0:
+			c.Total++
+			if state&sampleGood == 0 {
+				c.Bad++
+			}
+		}
+	})
+	if last < 0 {
+		c.Condition, c.Why = NoData, "no measurement in this window"
+		return c
+	}
+	return t.withoutEvents(c, last)
+}
+
+// withoutEvents says of a count that holds no event why; last is the index of its
+// last measurement.
+func (t *Track) withoutEvents(c Count, last int) Count {
+	if c.Total > 0 {
+		return c
+	}
+	words := t.why[last]
+	c.Condition, c.Why = words.condition, words.why
+	if c.Condition == OK {
+		c.Condition, c.Why = NoTraffic, "the probe counts no events"
+	}
+	return c
+}
+
+// Count counts the events that were known in (from, to]. Without a measurement the
+// condition is NoData; where none could be read it is that of the last one.
 func (t *Track) Count(from, to time.Time) Count {
 	first, end := t.From(from.Add(1)), t.From(to.Add(1))
 	c := Count{At: to, Window: to.Sub(from)}
@@ -300,12 +360,5 @@ func (t *Track) Count(from, to time.Time) Count {
 		bad, total = t.bad[first-1], t.total[first-1]
 	}
 	c.Bad, c.Total = float64(t.bad[end-1]-bad), float64(t.total[end-1]-total)
-	if c.Total == 0 {
-		last := t.At(end - 1)
-		c.Condition, c.Why = last.Condition, last.Why
-		if c.Condition == OK {
-			c.Condition, c.Why = NoTraffic, "the probe counts no events"
-		}
-	}
-	return c
+	return t.withoutEvents(c, end-1)
 }

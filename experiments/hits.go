@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,6 +17,9 @@ type hitBook struct {
 
 type liveHit struct {
 	result HitResult
+	// acting tells that its injection has not returned: whatever is undone meanwhile may
+	// be done again.
+	acting bool
 }
 
 func newHitBook(redact func(string) string) *hitBook {
@@ -58,6 +62,32 @@ func (b *hitBook) step(id string, step Step, seen string, state State, err error
 		event.Error = r.Error
 	}
 	return Event{At: now, Type: EventHit, Hit: event}
+}
+
+// act notes that the injection of a hit begins, or that it has returned.
+func (b *hitBook) act(id string, acting bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.byID[id].acting = acting
+}
+
+// acting tells whether the injection of a hit has not returned.
+func (b *hitBook) acting(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.byID[id].acting
+}
+
+// stuck is the first of hits that may still be in the world.
+func (b *hitBook) stuck(hits []Hit) (HitResult, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, hit := range hits {
+		if r := b.byID[hit.ID].result; mayHarm(r.Step) {
+			return r, true
+		}
+	}
+	return HitResult{}, false
 }
 
 // outstanding lists the hits that may be in the world, newest first.
@@ -112,6 +142,19 @@ func (b *hitBook) injected() int {
 	count := 0
 	for _, live := range b.order {
 		if !live.result.Injected.IsZero() {
+			count++
+		}
+	}
+	return count
+}
+
+// touched counts the hits that were at least intended.
+func (b *hitBook) touched() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := 0
+	for _, live := range b.order {
+		if slices.ContainsFunc(live.result.Steps, func(s StepTime) bool { return s.Step != Planned && s.Step != Armed }) {
 			count++
 		}
 	}

@@ -36,6 +36,14 @@ func (h *Hypothesis) seriesName() string {
 	return h.Probe.SeriesName()
 }
 
+// probe is the probe whose measurements h rests on; nil where it rests on queries.
+func (h *Hypothesis) probe() *Probed {
+	if h.SLO != nil {
+		return h.SLO.Probe
+	}
+	return h.Probe
+}
+
 // measured names the series of the events that h rests on: those of an SLO on a
 // probe are the probe's.
 func (h *Hypothesis) measured() string {
@@ -85,14 +93,17 @@ func (h *Hypothesis) number(v float64) string {
 
 // judgeCount judges a ratio hypothesis on counted events, by the exact one-sided
 // binomial bound (Clopper-Pearson): held when the upper bound of the bad ratio is
-// within what is allowed, refuted when the lower bound is beyond it.
+// within what is allowed, refuted when the lower bound is beyond it. Events that were
+// due and not asked may have been either: held must be so if all of them had been bad,
+// refuted if all had been good. So must refuted be with those that could not be read;
+// more of these than unreadableShare, and it is not held either.
 func (h *Hypothesis) judgeCount(phase Phase, c Count) Judgement {
 	j := Judgement{
 		Phase: phase, From: c.At.Add(-c.Window), To: c.At, Unit: "ratio", Limit: Float(h.Limit.Ratio),
 		Observed: Float(math.NaN()), Low: Float(math.NaN()), High: Float(math.NaN()),
 		Bad: c.Bad, Total: c.Total, Verdict: Inconclusive,
 	}
-	allowed := 1 - float64(h.Limit.Ratio)
+	allowed := h.Limit.Ratio.Rest()
 	if c.Condition != OK {
 		j.Text = string(c.Condition)
 		if c.Why != "" {
@@ -103,10 +114,20 @@ func (h *Hypothesis) judgeCount(phase Phase, c Count) Judgement {
 		}
 		return j
 	}
-	low, high := BinomialBounds(c.Bad, c.Total, h.Confidence)
+	_, high := BinomialBounds(c.Bad+c.Missed, c.Total+c.Missed, h.Confidence)
+	low, _ := BinomialBounds(c.Bad, c.Total+c.Missed+c.Unread, h.Confidence)
 	j.Observed, j.Low, j.High = Float(1-c.Ratio()), Float(1-high), Float(1-low)
 	seen := fmt.Sprintf("%s of %s good", percentText(1-c.Ratio(), c.Total), events(c.Total))
+	if c.Missed > 0 {
+		seen += fmt.Sprintf(" (%s more could not be asked, as too many answers were late)", wholeNumber(c.Missed))
+	}
+	if c.Unread > 0 {
+		seen += fmt.Sprintf(" (%s more could not be read)", wholeNumber(c.Unread))
+	}
+	blind := c.Unread > unreadableShare*(c.Total+c.Unread)
 	switch {
+	case blind && low <= allowed:
+		j.Text = fmt.Sprintf("%s, at least %s asked; too many were not read to tell", seen, h.Limit.Ratio)
 	case high <= allowed:
 		j.Verdict = Held
 		j.Text = fmt.Sprintf("%s, at least %s asked", seen, h.Limit.Ratio)
@@ -114,7 +135,7 @@ func (h *Hypothesis) judgeCount(phase Phase, c Count) Judgement {
 		j.Verdict = Refuted
 		j.Text = fmt.Sprintf("%s, at least %s asked", seen, h.Limit.Ratio)
 	default:
-		j.Needs = EventsNeeded(c.Bad, c.Total, allowed, h.Confidence)
+		j.Needs = EventsNeeded(c.Bad+c.Missed, c.Total+c.Missed, allowed, h.Confidence)
 		j.Text = fmt.Sprintf("%s, at least %s asked; too few to be %s sure, needs %s more good ones",
 			seen, h.Limit.Ratio, h.Confidence, wholeNumber(j.Needs))
 	}
@@ -128,22 +149,24 @@ func (h *Hypothesis) judgeSamples(phase Phase, from, to time.Time, track *Track)
 		Observed: Float(math.NaN()), Low: Float(math.NaN()), High: Float(math.NaN()), Verdict: Inconclusive,
 	}
 	if h.Limit.Kind == GoodRatio {
-		return h.judgeCount(phase, track.Count(from, to))
+		return h.judgeCount(phase, track.countBegun(from, to))
 	}
-	first, end := track.From(from.Add(1)), track.From(to.Add(1))
 	var values []float64
-	unreadable, lastWords := 0, ""
+	missed, unreadable, lastWords := 0, 0, ""
 	badWords := ""
-	for i := first; i < end; i++ {
+	track.begun(from, to, func(i int) {
 		s := track.At(i)
 		value, readable := h.read(s)
+		if s.Condition == NotAsked {
+			missed++
+		}
 		if !readable {
 			unreadable++
 			lastWords = strings.TrimSuffix(string(s.Condition)+": "+s.Why, ": ")
 			if s.Condition == OK {
 				lastWords = "the measurement carries no number"
 			}
-			continue
+			return
 		}
 		if s.Counted && !s.Good {
 			j.Bad++
@@ -152,7 +175,7 @@ func (h *Hypothesis) judgeSamples(phase Phase, from, to time.Time, track *Track)
 			}
 		}
 		values = append(values, value)
-	}
+	})
 	j.Total = float64(len(values))
 	least := max(h.MinSamples, 1)
 	if len(values) < least {
@@ -163,11 +186,17 @@ func (h *Hypothesis) judgeSamples(phase Phase, from, to time.Time, track *Track)
 		}
 		return j
 	}
-	if float64(unreadable) > unreadableShare*float64(unreadable+len(values)) {
+	h.compare(&j, values)
+	// What was not read may have been good: what is refuted must be so all the same. It
+	// may have been bad too, as far as it was no accident that it was not asked.
+	best := append(slices.Repeat([]float64{h.bestValue()}, unreadable), values...)
+	worst := append(slices.Repeat([]float64{h.worstValue()}, missed), values...)
+	blind := float64(unreadable) > unreadableShare*float64(unreadable+len(values))
+	if j.Verdict == Refuted && unreadable > 0 && h.within(best) || j.Verdict == Held && (blind || missed > 0 && !h.within(worst)) {
+		j.Verdict = Inconclusive
 		j.Text = fmt.Sprintf("%d of %s could not be read: %s", unreadable, plural(unreadable+len(values), "measurement"), lastWords)
 		return j
 	}
-	h.compare(&j, values)
 	if badWords != "" {
 		j.Text += " (first failure: " + badWords + ")"
 	}
@@ -201,42 +230,84 @@ func (h *Hypothesis) read(s Sample) (value float64, readable bool) {
 	return s.Value, !math.IsNaN(s.Value)
 }
 
+// observed is the number of values that the limit is compared with: the share of good
+// measurements, a quantile, or the value furthest out.
+func (h *Hypothesis) observed(values []float64) float64 {
+	switch h.Limit.Kind {
+	case QuantileAtMost:
+		sorted := slices.Sorted(slices.Values(values))
+		// Nearest rank: the smallest value that at least this share is at or below.
+		rank := int(math.Ceil(h.Limit.Quantile*float64(len(sorted)))) - 1
+		return sorted[min(max(rank, 0), len(sorted)-1)]
+	case ValueAtMost:
+		return slices.Max(values)
+	case ValueAtLeast:
+		return slices.Min(values)
+	}
+	var good float64
+	for _, value := range values {
+		good += value
+	}
+	return good / float64(len(values))
+}
+
+// within tells whether values keep to the limit.
+func (h *Hypothesis) within(values []float64) bool {
+	observed := h.observed(values)
+	switch h.Limit.Kind {
+	case QuantileAtMost, ValueAtMost:
+		return observed <= h.Limit.Value
+	case ValueAtLeast:
+		return observed >= h.Limit.Value
+	}
+	return observed == 1
+}
+
+// bestValue and worstValue are what a measurement could have given at best and at
+// worst.
+func (h *Hypothesis) bestValue() float64 {
+	switch h.Limit.Kind {
+	case QuantileAtMost, ValueAtMost:
+		return math.Inf(-1)
+	case ValueAtLeast:
+		return math.Inf(1)
+	}
+	return 1
+}
+
+func (h *Hypothesis) worstValue() float64 {
+	switch h.Limit.Kind {
+	case QuantileAtMost, ValueAtMost:
+		return math.Inf(1)
+	case ValueAtLeast:
+		return math.Inf(-1)
+	}
+	return 0
+}
+
 func (h *Hypothesis) compare(j *Judgement, values []float64) {
 	count := plural(len(values), "measurement")
-	held := false
+	observed := h.observed(values)
+	j.Observed = Float(observed)
+	j.Verdict = Refuted
+	if h.within(values) {
+		j.Verdict = Held
+	}
 	switch h.Limit.Kind {
 	case EverySample:
-		held = j.Bad == 0
-		j.Observed = Float(1 - j.Bad/j.Total)
 		j.Text = fmt.Sprintf("all %s good", count)
-		if len(values) == 1 {
+		switch {
+		case j.Verdict == Refuted:
+			j.Text = fmt.Sprintf("%s of %s failed", wholeNumber(j.Bad), count)
+		case len(values) == 1:
 			j.Text = "the one measurement was good"
 		}
-		if !held {
-			j.Text = fmt.Sprintf("%s of %s failed", wholeNumber(j.Bad), count)
-		}
 	case QuantileAtMost:
-		slices.Sort(values)
-		// Nearest rank: the smallest value that at least this share is at or below.
-		rank := int(math.Ceil(h.Limit.Quantile*float64(len(values)))) - 1
-		observed := values[min(max(rank, 0), len(values)-1)]
-		held = observed <= h.Limit.Value
-		j.Observed = Float(observed)
 		j.Text = fmt.Sprintf("p%s %s over %s, at most %s asked", trimFloat(h.Limit.Quantile*100), seconds(observed), count, seconds(h.Limit.Value))
 	case ValueAtMost:
-		observed := slices.Max(values)
-		held = observed <= h.Limit.Value
-		j.Observed = Float(observed)
 		j.Text = fmt.Sprintf("highest %s over %s, at most %s asked", h.number(observed), count, h.number(h.Limit.Value))
 	case ValueAtLeast:
-		observed := slices.Min(values)
-		held = observed >= h.Limit.Value
-		j.Observed = Float(observed)
 		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked", h.number(observed), count, h.number(h.Limit.Value))
-	}
-	j.Verdict = Refuted
-	if held {
-		j.Verdict = Held
 	}
 }
 

@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 )
@@ -23,6 +22,9 @@ const (
 	Refused     Condition = "refused"        // it answered with an error: bad query, no rights
 	TooEarly    Condition = "too early"      // the window is still shorter than a few scrapes
 	Broken      Condition = "not measurable" // the probe itself failed: command not found
+	// NotAsked: the measurement was due, and too many earlier ones still waited for their
+	// answers. Other than the rest it is no accident: it happens while the target is slow.
+	NotAsked Condition = "not asked"
 )
 
 // Sample is one measurement of a probe.
@@ -70,6 +72,10 @@ type Count struct {
 	Window time.Duration `json:"window_ns"`
 	Bad    float64       `json:"bad"`
 	Total  float64       `json:"total"`
+	// Missed are measurements that were due and not asked (see NotAsked), Unread those
+	// that could not be read for another reason. None of them is in Total.
+	Missed float64 `json:"missed,omitempty"`
+	Unread float64 `json:"unread,omitempty"`
 
 	Condition Condition `json:"condition,omitempty"`
 	Why       string    `json:"why,omitempty"`
@@ -108,14 +114,7 @@ type SLO struct {
 }
 
 // Budget is the share of events that may fail: 1 - Objective, without float noise.
-func (s *SLO) Budget() float64 {
-	// 1-0.999 is 0.0010000000000000009; rounding to 15 digits gives the number meant.
-	var budget float64
-	if _, err := fmt.Sscan(fmt.Sprintf("%.15g", 1-float64(s.Objective)), &budget); err != nil {
-		return 1 - float64(s.Objective)
-	}
-	return budget
-}
+func (s *SLO) Budget() float64 { return s.Objective.Rest() }
 
 // SeriesName is how a probe is named in results: "probe.front_door".
 func (p *Probed) SeriesName() string { return "probe." + p.Name }

@@ -42,15 +42,20 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 func (e *Experiment) planRound(ctx context.Context, slot Slot, run string, round int) ([]Hit, error) {
 	plan := slot.Plan
 	draw := Draw{Run: run, Fault: plan.Name, Round: round, Uniform: e.random(plan.Name, round).Float64}
-	hits, err := plan.Fault.Plan(ctx, draw)
+	hits, err := plan.careful().plan(ctx, draw)
 	if err != nil {
 		return nil, fmt.Errorf("plan fault %q (%s): %w", plan.Name, plan.Origin, err)
 	}
 	if len(hits) == 0 {
 		return nil, fmt.Errorf("fault %q (%s) would hit nothing: 0 targets is an error, not a smaller fault", plan.Name, plan.Origin)
 	}
+	seen := map[string]bool{}
 	for i := range hits {
 		hit := &hits[i]
+		if seen[hit.Target] {
+			return nil, fmt.Errorf("fault %q (%s) would hit %s twice in one round: two harms under one name cannot be told apart, nor undone one by one", plan.Name, plan.Origin, hit.Target)
+		}
+		seen[hit.Target] = true
 		hit.Fault, hit.Kind, hit.Round = plan.Name, plan.Kind, round
 		hit.At = slot.Start + slot.Rounds[round-1]
 		hit.ID = fmt.Sprintf("%s/%d/%s", plan.Name, round, hit.Target)

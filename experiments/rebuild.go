@@ -16,7 +16,10 @@ func Rebuild(events []Event, damaged bool) *Result {
 	book := newHitBook(func(text string) string { return text })
 	var probes []*Probed
 	byName := map[string]*Probed{}
-	history := &History{}
+	if len(events) > 0 {
+		r.Began = events[0].At // as near as there is, where the first record is lost
+	}
+	history := NewHistory(r.Began, nil, nil)
 	counts := map[string]*Series{}
 	guards := map[string]*GuardResult{}
 	for _, event := range events {
@@ -25,7 +28,7 @@ func Rebuild(events []Event, damaged bool) *Result {
 		case event.Begin != nil:
 			b := event.Begin
 			r.Run, r.Scenario, r.Origin, r.Digest, r.Seed, r.Version, r.Host = b.Run, b.Scenario, b.Origin, b.Digest, b.Seed, b.Version, b.Host
-			r.Began = event.At
+			r.Rerun, r.Began = b.Rerun, event.At
 			history = NewHistory(event.At, nil, nil)
 		case event.Type == EventPhase:
 			if n := len(r.Phases); n > 0 {
@@ -67,7 +70,8 @@ func Rebuild(events []Event, damaged bool) *Result {
 				g.Worst, g.WorstAt = event.Guard, event.At
 			}
 		case event.Stop != nil:
-			r.Stop = event.Stop
+			stop := *event.Stop
+			r.Stop = &stop
 			r.Timeline = append(r.Timeline, Moment{event.At, "stop", "Stopped: " + event.Stop.Cause})
 		case event.Type == EventEnd:
 			r.Verdict, r.Reason = event.Verdict, event.Text
@@ -86,6 +90,9 @@ func Rebuild(events []Event, damaged bool) *Result {
 	for _, hit := range Outstanding(events, damaged) {
 		r.Left = append(r.Left, fmt.Sprintf("%s: %s (its revert was not proven)", hit.Target, hit.Effect))
 	}
+	if last := book.lastVerified(); r.Stop != nil && len(r.Left) == 0 && !damaged && !last.IsZero() {
+		r.Stop.Restored = laterOf(last, r.Stop.Breach)
+	}
 	died := "the runner died before it could judge"
 	r.Errors = append(r.Errors, died)
 	if damaged {
@@ -94,6 +101,10 @@ func Rebuild(events []Event, damaged bool) *Result {
 	switch {
 	case len(r.Left) > 0:
 		r.Verdict, r.Reason = NotRestored, died+", and "+plural(len(r.Left), "hit")+" could not be proven mended"
+	case damaged:
+		r.Verdict, r.Reason = Errored, died+"; what its damaged journal still tells of is proven mended"
+	case book.touched() == 0:
+		r.Verdict, r.Reason = Errored, died+"; its journal tells of nothing that was broken"
 	default:
 		r.Verdict, r.Reason = Errored, died+"; everything that was broken is proven mended"
 	}
@@ -106,7 +117,7 @@ func (b *hitBook) replay(event Event) {
 	h := event.Hit
 	live := b.byID[h.ID]
 	if live == nil {
-		live = &liveHit{result: HitResult{Hit: Hit{ID: h.ID}}}
+		live = &liveHit{result: HitResult{Hit: lostHit(h.ID)}}
 		b.byID[h.ID] = live
 		b.order = append(b.order, live)
 	}

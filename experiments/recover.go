@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gameday-sh/gameday/internal/crash"
@@ -11,8 +12,10 @@ import (
 
 // mender reverts a hit and proves it, again and again until its time is up.
 type mender struct {
-	fault Fault
+	fault careful
 	emit  func(step Step, seen string, state State, err error)
+	// acting, if set, tells that the injection of the hit has not returned.
+	acting func() bool
 }
 
 // The wait between two tries of a revert grows from first to most.
@@ -25,14 +28,17 @@ const (
 func (m mender) mend(ctx context.Context, hit Hit) bool {
 	for wait := firstRetry; ; wait = min(2*wait, mostRetry) {
 		m.emit(Reverting, "", "", nil)
+		acting := m.acting != nil && m.acting()
 		crash.Point("revert " + hit.ID)
-		err := m.fault.Revert(ctx, hit)
+		err := m.fault.revert(ctx, hit)
 		crash.Point("reverted " + hit.ID)
 		if err == nil {
 			m.emit(Reverted, "", "", nil)
 			var seen Observation
-			seen, err = m.fault.Check(ctx, hit)
+			seen, err = m.fault.check(ctx, hit)
 			switch {
+			case err == nil && acting:
+				err = fmt.Errorf("reverted, but its injection has not returned and may still act; the target reads %s: %s", seen.State, seen.Seen)
 			case err == nil && (seen.State == Whole || seen.State == Superseded):
 				m.emit(Verified, seen.Seen, seen.State, nil)
 				return true
@@ -59,10 +65,11 @@ func Outstanding(events []Event, damaged bool) []Hit {
 			continue
 		}
 		id := event.Hit.ID
+		if _, known := last[id]; !known {
+			order = append(order, id)
+			hits[id] = lostHit(id)
+		}
 		if event.Hit.Hit != nil {
-			if _, known := hits[id]; !known {
-				order = append(order, id)
-			}
 			hits[id] = *event.Hit.Hit
 		}
 		last[id] = event.Hit.Step
@@ -75,6 +82,16 @@ func Outstanding(events []Event, damaged bool) []Hit {
 		}
 	}
 	return list
+}
+
+// lostHit stands for a hit whose record cannot be read, though a step of its life
+// can: it may be in the world, and only its name is known. Its kind is empty.
+func lostHit(id string) Hit {
+	hit := Hit{ID: id, Target: id, Effect: "an effect that is not known, as its record is lost"}
+	if parts := strings.SplitN(id, "/", 3); len(parts) == 3 {
+		hit.Fault, hit.Target = parts[0], parts[2]
+	}
+	return hit
 }
 
 // Recovery is what Recover did.
@@ -90,13 +107,17 @@ func Recover(ctx context.Context, left []Hit, within time.Duration, kind func(st
 	var done Recovery
 	var problems []error
 	for _, hit := range left {
+		if hit.Kind == "" {
+			done.Left = append(done.Left, fmt.Sprintf("%s: what fault %q did to it is lost with the damaged part of the journal; look at it, and mend it by hand", hit.Target, hit.Fault))
+			continue
+		}
 		fault, known := kind(hit.Kind)
 		if !known {
 			done.Left = append(done.Left, fmt.Sprintf("%s: this gameday knows no fault of kind %q; use the version that injected it", hit.Target, hit.Kind))
 			continue
 		}
 		var lastErr error
-		m := mender{fault: fault, emit: func(step Step, seen string, state State, err error) {
+		m := mender{fault: careful{fault, hit.Kind}, emit: func(step Step, seen string, state State, err error) {
 			lastErr = err
 			event := Event{At: time.Now(), Type: EventHit, Phase: PhaseRevert, Hit: &HitEvent{ID: hit.ID, Step: step, Seen: seen, State: state}}
 			if err != nil {

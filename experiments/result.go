@@ -20,6 +20,7 @@ type Result struct {
 	Seed        uint64    `json:"seed"`
 	Version     string    `json:"version"` // of gameday
 	Host        string    `json:"host"`
+	Rerun       *Rerun    `json:"rerun,omitempty"`
 	Began       time.Time `json:"began"`
 	Ended       time.Time `json:"ended"`
 
@@ -39,6 +40,17 @@ type Result struct {
 	Errors   []string  `json:"errors,omitempty"`
 	Timeline []Moment  `json:"timeline"`
 	Series   []*Series `json:"series"`
+}
+
+// Rerun says how a run was started, so that a report can say how to do it again.
+type Rerun struct {
+	// Command is the program and its arguments. Values of secret variables are not in it.
+	Command   []string `json:"command"`
+	Directory string   `json:"directory,omitempty"` // in which it was typed: relative paths count from there
+	// State is the folder of runs, empty for the user's default one.
+	State string `json:"state,omitempty"`
+	// Secrets are the names of the variables that were given a secret value.
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 // PhaseSpan is when a phase ran.

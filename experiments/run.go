@@ -16,6 +16,7 @@ type Options struct {
 	Version string // of gameday, for the record
 	Host    string
 	PID     int
+	Rerun   *Rerun // how the run was started, for the record
 
 	Journal Journal
 	// Watch is called for each event, in order, from several goroutines but never from
@@ -67,11 +68,16 @@ type runner struct {
 	length  time.Duration
 
 	inbox    chan func()
+	over     chan struct{} // closed when nobody reads inbox any more
 	measures sync.WaitGroup
 	nudges   []chan struct{} // one for each thing measured
+	waiting  map[*Probed]*waiting
 	marks    marks
 
 	emitting sync.Mutex
+	// closed is set at the end of the run. A fault that was given up may still come back,
+	// to a journal that is somebody else's by then.
+	closed bool
 	// journalFailed is set once a write or an fsync failed: nothing more is injected.
 	journalFailed error
 	phase         Phase
@@ -85,12 +91,14 @@ type runner struct {
 	judged   map[*Hypothesis]*HypothesisResult
 	settled  map[*Hypothesis]bool // its recovery is judged
 	guards   map[*GuardPlan]*GuardResult
+	dead     map[*GuardPlan]bool // guards that panicked
 	shown    map[*GuardPlan]time.Time
 	recorded map[string]standing
 	nextShow time.Time
 
 	stop       *Stop
 	cancelWork context.CancelCauseFunc
+	hurryUntil time.Time
 	errs       []string
 }
 
@@ -103,16 +111,19 @@ func newRunner(e *Experiment, o Options) *runner {
 		e: e, o: o,
 		history:  NewHistory(now, e.Probes, e.SLOs),
 		inbox:    make(chan func(), 256),
+		over:     make(chan struct{}),
 		hits:     newHitBook(o.Redact),
 		judged:   map[*Hypothesis]*HypothesisResult{},
 		held:     map[string]bool{},
 		settled:  map[*Hypothesis]bool{},
 		guards:   map[*GuardPlan]*GuardResult{},
+		dead:     map[*GuardPlan]bool{},
+		waiting:  map[*Probed]*waiting{},
 		shown:    map[*GuardPlan]time.Time{},
 		recorded: map[string]standing{},
 		result: &Result{
 			Schema: ResultSchema, Run: o.Run, Scenario: e.Name, Description: e.Description, Origin: e.Origin,
-			Digest: e.Source.Digest, Seed: e.Seed, Version: o.Version, Host: o.Host, Began: now,
+			Digest: e.Source.Digest, Seed: e.Seed, Version: o.Version, Host: o.Host, Rerun: o.Rerun, Began: now,
 		},
 	}
 	r.marks.windows = e.windows()
@@ -123,7 +134,7 @@ func newRunner(e *Experiment, o Options) *runner {
 func (r *runner) begin() {
 	begin := &Begin{
 		Run: r.o.Run, Scenario: r.e.Name, Origin: r.e.Origin, Digest: r.e.Source.Digest,
-		Seed: r.e.Seed, Version: r.o.Version, PID: r.o.PID, Host: r.o.Host,
+		Seed: r.e.Seed, Version: r.o.Version, PID: r.o.PID, Host: r.o.Host, Rerun: r.o.Rerun,
 	}
 	err := r.commit(Event{Type: EventBegin, Begin: begin})
 	r.enter(PhaseCheck)
@@ -139,6 +150,7 @@ type outcome struct {
 
 func (r *runner) phases(ctx context.Context) (out outcome) {
 	defer r.release()
+	defer close(r.over)
 	if len(r.errs) > 0 {
 		return outcome{}
 	}
@@ -172,8 +184,9 @@ func (r *runner) phases(ctx context.Context) (out outcome) {
 		r.disrupt(ctx)
 		r.interrupted(ctx)
 		r.enter(PhaseRevert)
-		r.revertAll(context.WithoutCancel(ctx))
-		r.judgeDuring(context.WithoutCancel(ctx))
+		r.revertAll(ctx)
+		r.judgeDuring(ctx)
+		r.interrupted(ctx)
 	}
 	if r.stop != nil && r.stop.Guard == "" {
 		return outcome{} // a person asked to stop: mended, and no more waiting
@@ -197,7 +210,11 @@ func (r *runner) interrupted(ctx context.Context) bool {
 	if !errors.As(cause, &request) {
 		request = &StopRequest{Cause: cause.Error(), At: time.Now()}
 	}
-	r.stopBy(&Stop{Cause: request.Cause, Breach: request.At})
+	breach, now := request.At, time.Now()
+	if breach.Before(r.result.Began) || breach.After(now) {
+		breach = now // no time was given, or it is that of another clock
+	}
+	r.stopBy(&Stop{Cause: request.Cause, Breach: breach})
 	return true
 }
 
@@ -206,8 +223,12 @@ func (r *runner) stopBy(stop *Stop) {
 	if r.stop != nil {
 		return
 	}
+	if !r.history.Restored.IsZero() {
+		stop.Restored = laterOf(r.history.Restored, stop.Breach) // nothing was left to mend
+	}
 	r.stop = stop
-	r.emit(Event{Type: EventStop, Stop: stop})
+	said := *stop // whoever watches keeps it, and Restored is still to come
+	r.emit(Event{Type: EventStop, Stop: &said})
 	r.moment("stop", "Stopped: "+stop.Cause)
 	if r.cancelWork != nil {
 		r.cancelWork(&StopRequest{Cause: stop.Cause, At: stop.Breach})
@@ -238,6 +259,14 @@ func (r *runner) enter(phase Phase) {
 	r.emit(Event{Type: EventPhase})
 }
 
+// post hands work to the goroutine of Run, as long as that takes any.
+func (r *runner) post(work func()) {
+	select {
+	case r.inbox <- work:
+	case <-r.over:
+	}
+}
+
 // emit hands an event to the journal, without waiting for the disk, and to Watch.
 func (r *runner) emit(event Event) { r.publish(event, true) }
 
@@ -245,6 +274,9 @@ func (r *runner) emit(event Event) { r.publish(event, true) }
 func (r *runner) publish(event Event, record bool) {
 	r.emitting.Lock()
 	defer r.emitting.Unlock()
+	if r.closed {
+		return
+	}
 	event = r.stamp(event)
 	if record && r.o.Journal != nil && r.journalFailed == nil {
 		if err := r.o.Journal.Append(event); err != nil {
@@ -263,6 +295,9 @@ func (r *runner) commit(events ...Event) error {
 		events[i] = r.stamp(events[i])
 	}
 	err := r.journalFailed
+	if r.closed {
+		err = errors.New("the run is over")
+	}
 	r.emitting.Unlock()
 	// The fsync runs outside the lock, so that several hits share one.
 	if err == nil && r.o.Journal != nil {
@@ -411,8 +446,10 @@ func (r *runner) finish(out outcome) {
 	}
 	res.Verdict, res.Reason = r.verdict(out)
 	r.moment("phase", "Verdict: "+string(res.Verdict))
-	slices.SortStableFunc(r.timeline, func(a, b Moment) int { return a.At.Compare(b.At) })
-	res.Timeline = r.timeline
+	r.emitting.Lock()
+	res.Timeline = slices.Clone(r.timeline)
+	r.emitting.Unlock()
+	slices.SortStableFunc(res.Timeline, func(a, b Moment) int { return a.At.Compare(b.At) })
 	if err := r.commit(Event{Type: EventEnd, Verdict: res.Verdict, Text: res.Reason}); err != nil {
 		if len(res.Errors) == 0 {
 			res.Errors = append(res.Errors, err.Error())
@@ -423,6 +460,9 @@ func (r *runner) finish(out outcome) {
 		// What the journal cannot take, whoever watches must hear all the same.
 		r.emit(Event{Type: EventEnd, Verdict: res.Verdict, Text: res.Reason})
 	}
+	r.emitting.Lock()
+	defer r.emitting.Unlock()
+	r.closed = true
 }
 
 func cmpText(text, otherwise string) string {

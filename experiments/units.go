@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ func ParseDuration(text string) (time.Duration, error) {
 			continue
 		}
 		count, err := strconv.ParseFloat(number, 64)
-		if err != nil || count < 0 || count*float64(unit.length) > float64(math.MaxInt64-int64(sum)) || math.IsNaN(count) {
+		// float64(MaxInt64) is one more than an int64 holds.
+		if err != nil || !decimal(number) || count*float64(unit.length) >= float64(math.MaxInt64-int64(sum)) {
 			return 0, durationError(text)
 		}
 		sum += time.Duration(count * float64(unit.length))
@@ -43,6 +45,12 @@ func ParseDuration(text string) (time.Duration, error) {
 		return 0, durationError(text)
 	}
 	return sum + tail, nil
+}
+
+// decimal tells whether text holds digits and at most one point, and none of what Go
+// takes for a number besides: signs, exponents, underscores.
+func decimal(text string) bool {
+	return strings.Trim(strings.Replace(text, ".", "", 1), "0123456789") == ""
 }
 
 func durationError(text string) error {
@@ -73,14 +81,14 @@ type Percent float64
 func ParsePercent(text string) (Percent, error) {
 	number, found := strings.CutSuffix(strings.TrimSpace(text), "%")
 	number = strings.TrimSpace(number)
-	if !found || strings.ContainsAny(number, "eExXpPnN_") {
+	if !found || !decimal(strings.TrimPrefix(number, "-")) {
 		return 0, fmt.Errorf("%q is not a percent; write it as \"99.9%%\"", text)
 	}
 	fraction, err := strconv.ParseFloat(number+"e-2", 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a percent; write it as \"99.9%%\"", text)
 	}
-	if fraction < 0 || fraction > 1 {
+	if fraction < 0 || fraction > 1 || strings.HasPrefix(number, "-") {
 		return 0, fmt.Errorf("%q is outside 0%% to 100%%", text)
 	}
 	return Percent(fraction), nil
@@ -89,16 +97,35 @@ func ParsePercent(text string) (Percent, error) {
 // String writes the shortest percent that reads back to the same value.
 func (p Percent) String() string {
 	// Moving the point in decimal text avoids the float noise of p*100.
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(float64(p), 'e', -1, 64), "e")
-	power, err := strconv.Atoi(exponent)
-	if err != nil { // Inf and NaN carry no exponent
-		return strconv.FormatFloat(float64(p)*100, 'f', -1, 64) + "%"
+	text := strconv.FormatFloat(float64(p), 'f', -1, 64)
+	sign := ""
+	if rest, negative := strings.CutPrefix(text, "-"); negative {
+		sign, text = "-", rest
 	}
-	shifted, err := strconv.ParseFloat(mantissa+"e"+strconv.Itoa(power+2), 64)
-	if err != nil {
-		return strconv.FormatFloat(float64(p)*100, 'f', -1, 64) + "%"
+	whole, fraction, found := strings.Cut(text, ".")
+	if !found && (whole == "" || whole[0] < '0' || whole[0] > '9') { // Inf and NaN
+		return sign + text + "%"
 	}
-	return strconv.FormatFloat(shifted, 'f', -1, 64) + "%"
+	fraction += strings.Repeat("0", max(2-len(fraction), 0))
+	whole = strings.TrimLeft(whole+fraction[:2], "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if fraction = strings.TrimRight(fraction[2:], "0"); fraction != "" {
+		whole += "." + fraction
+	}
+	return sign + whole + "%"
+}
+
+// Rest is what p leaves of 1. It is worked out in decimal: 1-0.9999 is
+// 0.00009999999999998899 in binary floating point.
+func (p Percent) Rest() float64 {
+	share, ok := new(big.Rat).SetString(strconv.FormatFloat(float64(p), 'f', -1, 64))
+	if !ok { // Inf and NaN
+		return 1 - float64(p)
+	}
+	rest, _ := share.Sub(big.NewRat(1, 1), share).Float64()
+	return rest
 }
 
 // Range is a span of durations, "30s..120s". A single duration is a range whose

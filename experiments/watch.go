@@ -2,6 +2,9 @@ package experiments
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -120,10 +123,7 @@ func (m *marks) asks(e *Experiment, s *SLO, now time.Time) []ask {
 // the last revert: its hold time and its doublings, as far as they fit. The
 // stretch since the revert itself is judged too.
 func (h *Hypothesis) recoveryWindows(since time.Duration) []time.Duration {
-	shortest := max(h.Hold, 100*time.Millisecond)
-	if h.SLO != nil && h.SLO.SLI != nil {
-		shortest = max(shortest, h.SLO.SLI.Shortest())
-	}
+	shortest := h.shortest()
 	var list []time.Duration
 	for window := shortest; window <= since; window *= 2 {
 		list = append(list, window)
@@ -131,28 +131,66 @@ func (h *Hypothesis) recoveryWindows(since time.Duration) []time.Duration {
 	return list
 }
 
-// maxInFlight bounds the measurements of one probe under way at once.
-const maxInFlight = 32
+// shortest is the shortest stretch on which h is judged to hold again.
+func (h *Hypothesis) shortest() time.Duration {
+	shortest := max(h.Hold, 100*time.Millisecond)
+	if h.SLO != nil && h.SLO.SLI != nil {
+		shortest = max(shortest, h.SLO.SLI.Shortest())
+	}
+	return shortest
+}
+
+// shown is how long it takes to show that h holds, once it does.
+func (h *Hypothesis) shown() time.Duration {
+	if h.SLO != nil && h.SLO.SLI != nil {
+		return h.shortest() + 2*h.SLO.Pace() // the next evaluation, and its answer
+	}
+	return h.Hold
+}
+
+// maxInFlight bounds the measurements of one probe under way at once: enough to see
+// a slow target at the pace of the clock, too few to finish off one that is dying.
+const maxInFlight = 8
+
+// inFlight is how many measurements of p may be under way at once: as many as its
+// pace starts within its timeout, and one that a nudge adds, but never more than
+// maxInFlight.
+func (p *Probed) inFlight() int {
+	return min(int(p.Timeout/max(p.Every, time.Millisecond))+2, maxInFlight)
+}
 
 // measure starts measuring everything, until ctx ends. Probes are paced by the
 // clock and not by their answers, so that a slow target does not hide how many
-// requests would have failed.
+// requests would have been slow (coordinated omission). As many as inFlight says may
+// wait for their answers; one that is due beyond that is not asked, and is recorded
+// as such: a statement that its answer could decide stays open (see judgeCount).
 func (r *runner) measure(ctx context.Context) {
 	for _, p := range r.e.Probes {
-		nudge := r.newNudge()
+		nudge, waiting := r.newNudge(), &waiting{}
+		r.waiting[p] = waiting
 		r.measures.Go(func() {
-			inFlight := make(chan struct{}, min(int(p.Timeout/max(p.Every, time.Millisecond))+1, maxInFlight))
+			slots := make(chan struct{}, p.inFlight())
 			var answers sync.WaitGroup
 			defer answers.Wait()
-			pace(ctx, p.Every, nudge, func() {
+			pace(ctx, p.Every, nudge, func(due bool) {
+				began := time.Now()
 				select {
-				case inFlight <- struct{}{}:
+				case slots <- struct{}{}:
 				default:
+					if due {
+						r.missSample(ctx, p, began)
+					}
 					return
 				}
+				waiting.begin(began)
 				answers.Go(func() {
-					r.takeSample(ctx, p)
-					<-inFlight
+					over := r.takeSample(ctx, p, waiting, began)
+					select {
+					case <-over:
+						<-slots
+					default: // it does not keep to its time, and to its slot until it is over
+						go func() { <-over; <-slots }()
+					}
 				})
 			})
 		})
@@ -160,9 +198,45 @@ func (r *runner) measure(ctx context.Context) {
 	for _, s := range r.e.SLOs {
 		if s.Probe == nil {
 			nudge := r.newNudge()
-			r.measures.Go(func() { pace(ctx, s.Pace(), nudge, func() { r.takeCounts(ctx, s) }) })
+			r.measures.Go(func() { pace(ctx, s.Pace(), nudge, func(bool) { r.takeCounts(ctx, s) }) })
 		}
 	}
+}
+
+// waiting holds when the measurements of a probe that are under way began.
+type waiting struct {
+	mu    sync.Mutex
+	began []time.Time
+}
+
+func (w *waiting) begin(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began = append(w.began, at)
+}
+
+func (w *waiting) end(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.IndexFunc(w.began, at.Equal); i >= 0 {
+		w.began = slices.Delete(w.began, i, i+1)
+	}
+}
+
+// known is the moment up to which the outcome of every measurement that began by
+// then is known: now, or just before the oldest one that is under way.
+func (w *waiting) known(now time.Time) time.Time {
+	if w == nil {
+		return now
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, began := range w.began {
+		if !began.After(now) {
+			now = began.Add(-1)
+		}
+	}
+	return now
 }
 
 func (r *runner) newNudge() <-chan struct{} {
@@ -181,32 +255,34 @@ func (r *runner) nudge() {
 	}
 }
 
-// pace calls do at once, at each tick and at each nudge, until ctx ends. Ticks that
-// come while do is busy are dropped.
-func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do func()) {
+// pace calls do at once, at each tick and at each nudge, until ctx ends; do is told
+// whether the clock says so. Ticks that come while do is busy are dropped.
+func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do func(due bool)) {
 	ticker := time.NewTicker(max(every, time.Millisecond))
 	defer ticker.Stop()
-	for {
+	for due := true; ; {
 		if ctx.Err() != nil {
 			return
 		}
-		do()
+		do(due)
 		select {
 		case <-ticker.C:
+			due = true
 		case <-nudge:
+			due = false
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (r *runner) takeSample(ctx context.Context, p *Probed) {
+// takeSample measures once. The channel is closed when the probe has truly returned.
+func (r *runner) takeSample(ctx context.Context, p *Probed, waiting *waiting, began time.Time) (over <-chan struct{}) {
 	measuring, cancel := context.WithTimeout(ctx, p.Timeout)
-	began := time.Now()
-	sample := p.Probe.Measure(measuring)
+	sample, over := measureCarefully(measuring, p)
 	cancel()
 	if ctx.Err() != nil {
-		return // cut short by the end of the run: it says nothing about the target
+		return over // cut short by the end of the run: it says nothing about the target
 	}
 	// The moment it was known, and not that at which it was asked for: nobody could
 	// have acted on it before.
@@ -215,10 +291,24 @@ func (r *runner) takeSample(ctx context.Context, p *Probed) {
 	if sample.Took == 0 {
 		sample.Took = sample.At.Sub(began)
 	}
+	r.addSample(ctx, p, sample, func() { waiting.end(began) })
+	return over
+}
+
+// missSample records a measurement that was due at a moment and could not be asked.
+func (r *runner) missSample(ctx context.Context, p *Probed, due time.Time) {
+	why := fmt.Sprintf("%d earlier measurements still wait for their answers", p.inFlight())
+	r.addSample(ctx, p, Sample{At: due, Value: math.NaN(), Condition: NotAsked, Why: why}, func() {})
+}
+
+// addSample hands a sample to the goroutine of Run, which calls added when it is in
+// the history.
+func (r *runner) addSample(ctx context.Context, p *Probed, sample Sample, added func()) {
 	if r.o.Observe != nil {
 		r.o.Observe(p, sample)
 	}
 	r.send(ctx, func() {
+		defer added()
 		if n := r.history.Probe(p).Len(); n > 0 && sample.At.Before(r.history.Probe(p).At(n-1).At) {
 			sample.At = r.history.Probe(p).At(n - 1).At // answers may overtake each other on the way here
 		}
@@ -239,7 +329,7 @@ func (r *runner) takeCounts(ctx context.Context, s *SLO) {
 	counts := make([]Count, len(asks))
 	var queries sync.WaitGroup
 	for i, a := range asks {
-		queries.Go(func() { counts[i] = s.SLI.Count(ctx, now, a.window) })
+		queries.Go(func() { counts[i] = countCarefully(ctx, s, now, a.window) })
 	}
 	queries.Wait()
 	if ctx.Err() != nil {
@@ -247,7 +337,7 @@ func (r *runner) takeCounts(ctx context.Context, s *SLO) {
 	}
 	r.send(ctx, func() {
 		for i, a := range asks {
-			counts[i].At, counts[i].Window, counts[i].Why = now, a.window, r.o.Redact(counts[i].Why)
+			counts[i].Why = r.o.Redact(counts[i].Why)
 			r.history.AddCount(s, a.label, counts[i])
 			if a.label == s.chartWindow() {
 				r.emit(Event{At: now, Type: EventCount, Series: s.SeriesName(), Count: &counts[i]})
@@ -328,7 +418,14 @@ func (r *runner) look() {
 		return
 	}
 	for _, g := range r.e.Guards {
-		reading := g.Guard.Judge(r.history)
+		if r.dead[g] {
+			continue
+		}
+		reading, err := judgeCarefully(g, r.history)
+		if err != nil {
+			r.dead[g] = true
+			r.fail(err)
+		}
 		result := r.guardResult(g)
 		result.Looks++
 		result.Last = &reading

@@ -107,7 +107,7 @@ func (g *NoData) silences(h *experiments.History) []silence {
 			}
 		}
 		if len(windows) == 0 {
-			list = append(list, silence{series: s.SeriesName(), from: h.Injected, borne: max(g.For, missed*s.Every)})
+			list = append(list, silence{series: s.SeriesName(), from: h.Injected, borne: max(g.For, missed*pace(s))})
 		}
 	}
 	return list
@@ -141,7 +141,7 @@ func (g *NoData) probe(h *experiments.History, p *experiments.Probed, series str
 // queries finds the last usable count of an SLO over one window. It judges nothing
 // where the baseline had no traffic either.
 func (g *NoData) queries(h *experiments.History, slo *experiments.SLO, window time.Duration) (s silence, judged bool) {
-	s = silence{series: slo.SeriesName(), from: h.Injected, borne: max(g.For, missed*slo.Every)}
+	s = silence{series: slo.SeriesName(), from: h.Injected, borne: max(g.For, missed*pace(slo))}
 	counted := h.Counted(slo, window)
 	for i := len(counted) - 1; i >= 0; i-- {
 		c := counted[i]

@@ -9,10 +9,13 @@ import (
 
 // pace is the time from one measurement of an SLO to the next.
 func pace(s *experiments.SLO) time.Duration {
-	if s.Probe != nil {
+	switch {
+	case s.Probe != nil:
 		return s.Probe.Every
+	case s.SLI == nil:
+		return s.Every
 	}
-	return s.Every
+	return s.Pace() // where every is left out, what the source allows
 }
 
 // newest is when the newest measurement behind a count was taken. A count of a

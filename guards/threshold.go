@@ -10,7 +10,7 @@ import (
 
 // Threshold is breached when a probe's newest measurements are out of bounds several
 // times in a row. Measurements that could not be read neither add to the row nor end
-// it; among the newest 2*samples, the row must be found. Where a probe goes on
+// it; among the newest 2*samples that were asked, the row must be found. Where a probe goes on
 // measuring, but never gives what the guard reads, the guard is breached: it would
 // never see.
 type Threshold struct {
@@ -73,11 +73,15 @@ func (g *Threshold) Judge(h *experiments.History) experiments.Reading {
 	if track.Len() == 0 {
 		return experiments.Reading{Blind: true, Text: series + ": not measured yet"}
 	}
-	look := min(2*g.Samples, track.Len())
 	var row, readable, mute int
 	var newest experiments.Sample
-	for i := track.Len() - 1; i >= track.Len()-look; i-- {
+	look := 2 * g.Samples
+	for i := track.Len() - 1; i >= 0 && look > 0; i-- {
 		s := track.At(i)
+		if s.Condition == experiments.NotAsked {
+			continue // a slow target must not push its own answers out of sight
+		}
+		look--
 		if !g.readable(s) {
 			if s.Condition == experiments.OK {
 				mute++

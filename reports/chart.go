@@ -41,6 +41,7 @@ type tick struct {
 	Y     float64
 	Label string
 	Edge  string // "start" or "end" for a label at the edge, else ""
+	Shift int    // of the label from the line, in pixels
 }
 
 // point is one measurement, or all of a column of pixels.
@@ -142,11 +143,12 @@ func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) 
 	for _, v := range ticks(sc.low, sc.high, 4) {
 		c.TicksY = append(c.TicksY, tick{Y: pixel(sc, v), Label: clean(sayValue(v, shown.unit), 16)})
 	}
-	for _, l := range limits {
-		c.Limits = append(c.Limits, tick{Y: pixel(sc, l.at), Label: l.label})
-	}
+	c.Limits = placed(limits, points, sc)
 	unread := unreadable(len(s.At), shown.value)
 	c.Note = plural(len(s.At), "measurement")
+	if s.Kind == "slo" {
+		c.Note = plural(len(s.At), "count")
+	}
 	if s.Kind != "slo" {
 		c.Note += ", " + sayCount(float64(failed)) + " failed"
 	}
@@ -176,39 +178,6 @@ func unreadable(n int, value func(int) float64) int {
 		}
 	}
 	return count
-}
-
-type limit struct {
-	at    float64
-	label string
-}
-
-// limits finds the lines to draw. One far outside the data would press the data
-// flat, so it is put into words instead.
-func (o outliner) limits(s *experiments.Series, shown reading, low, high float64) (drawn []limit, beyond []string) {
-	add := func(at float64, name string) {
-		label := name + " " + clean(sayValue(at, shown.unit), 24)
-		switch {
-		case math.IsNaN(at), slices.ContainsFunc(drawn, func(l limit) bool { return l.at == at }):
-		case shown.unit != "ratio" && low <= high && at > 5*high && high > 0:
-			beyond = append(beyond, label+" is above the chart")
-		default:
-			drawn = append(drawn, limit{at, label})
-		}
-	}
-	for i := range o.r.Hypotheses {
-		if h := &o.r.Hypotheses[i]; h.Series == s.Name && slices.Contains(shown.kinds, h.Kind) && h.Limit.Known() {
-			add(float64(h.Limit), "limit")
-		}
-	}
-	if s.Kind == "slo" {
-		for i := range o.r.SLOs {
-			if "slo."+o.r.SLOs[i].Name == s.Name {
-				add(float64(o.r.SLOs[i].Objective), "objective")
-			}
-		}
-	}
-	return drawn, beyond
 }
 
 // bounds picks the range of values. Latencies start at zero; ratios end at 100%.
@@ -252,7 +221,7 @@ func ticks(low, high float64, count int) []float64 {
 		// Rounding through text takes 0.30000000000000004 back to 0.3.
 		v, err := strconv.ParseFloat(strconv.FormatFloat(n*step, 'g', 12, 64), 64)
 		if err == nil {
-			list = append(list, v)
+			list = append(list, v+0) // which takes -0 to 0
 		}
 	}
 	return list
@@ -416,12 +385,16 @@ func timeTicks(sc scale) []tick {
 		step *= 2
 	}
 	var list []tick
+	crowded := (sc.to-sc.from)/step >= 4
 	for at := 0.0; at <= sc.to; at += step {
 		t := tick{At: sc.percent(at), Label: clock(at)}
 		if at == 0 {
 			t.Edge = "start"
 		} else if at > sc.to*0.97 {
 			t.Edge = "end"
+		}
+		if crowded && len(list)%2 == 1 {
+			t.Edge += " wide" // no room for it on a phone
 		}
 		list = append(list, t)
 	}

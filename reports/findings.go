@@ -26,7 +26,7 @@ func (o outliner) well() []string {
 
 func known(text string) string {
 	if text == "" {
-		return "No reason was recorded."
+		return "no reason was recorded."
 	}
 	return text
 }
@@ -37,14 +37,14 @@ func (o outliner) wrong() []string {
 	for _, row := range o.hypotheses() {
 		switch experiments.Verdict(row.Verdict) {
 		case experiments.Refuted:
-			list = append(list, fmt.Sprintf("%s did not hold: %s", quoted(row.Name), known(row.Reason)))
+			list = append(list, quoted(row.Name)+" did not hold"+closed(o.because(row.Reason)))
 		case experiments.Held:
 		default:
-			list = append(list, fmt.Sprintf("%s is without an answer: %s", quoted(row.Name), known(row.Reason)))
+			list = append(list, quoted(row.Name)+" is without an answer"+closed(o.because(row.Reason)))
 		}
 	}
 	if o.r.Stop != nil {
-		list = append(list, "The run was stopped before its time: "+sentence(o.clean(o.r.Stop.Cause)))
+		list = append(list, "The run was stopped before its time: "+closed(o.clean(o.r.Stop.Cause)))
 	}
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
@@ -52,19 +52,19 @@ func (o outliner) wrong() []string {
 			break
 		}
 		if attempted(h) && h.Injected.IsZero() {
-			list = append(list, fmt.Sprintf("%s was not hit: %s", o.clean(h.Target), sentence(cmp.Or(o.clean(h.Error), "the effect was not seen"))))
+			list = append(list, fmt.Sprintf("%s was not hit: %s", o.clean(h.Target), closed(cmp.Or(o.clean(h.Error), "the effect was not seen"))))
 		}
 	}
 	for _, row := range o.guards() {
 		if row.Class == "inconclusive" {
-			list = append(list, fmt.Sprintf("The guard %s had nothing to judge by at the end: %s", quoted(row.Name), sentence(row.Last)))
+			list = append(list, fmt.Sprintf("The guard %s had nothing to judge by at the end: %s", quoted(row.Name), closed(row.Last)))
 		}
 	}
 	for _, text := range o.alarm() {
-		list = append(list, "Not proven mended: "+sentence(text))
+		list = append(list, "Not proven mended: "+closed(text))
 	}
 	for _, text := range o.r.Errors {
-		list = append(list, "The runner reported: "+sentence(o.clean(text)))
+		list = append(list, "The runner reported: "+closed(o.clean(text)))
 	}
 	return list
 }

@@ -2,23 +2,21 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"time"
+
+	"github.com/gameday-sh/gameday/experiments"
 )
 
 func (o outliner) guards() []guardRow {
 	var rows []guardRow
 	for i := range o.r.Guards {
 		g := &o.r.Guards[i]
-		row := guardRow{Name: o.clean(g.Name), Kind: o.clean(g.Kind), Looks: sayCount(float64(g.Looks)), State: "did not trip", Class: "held", Worst: "nothing", Last: "nothing"}
+		row := guardRow{Name: o.clean(g.Name), Kind: o.clean(g.Kind), Looks: sayCount(float64(g.Looks)), State: "did not trip", Class: "held", Last: "nothing"}
 		if g.Default {
 			row.Kind += ", on by default"
 		}
-		if g.Worst != nil {
-			row.Worst = o.clean(g.Worst.Text)
-			if !g.WorstAt.IsZero() {
-				row.Worst += " (at " + sayOffset(g.WorstAt.Sub(o.r.Began)) + ")"
-			}
-		}
+		row.Peak, row.PeakText = o.peak(g)
 		if g.Last != nil {
 			row.Last = o.clean(g.Last.Text)
 		}
@@ -28,11 +26,30 @@ func (o outliner) guards() []guardRow {
 		case g.Looks == 0:
 			row.State, row.Class = "never asked", "idle"
 		case g.Last != nil && g.Last.Blind:
-			row.State, row.Class = "saw nothing at the end", "inconclusive"
+			row.State, row.Class = "blind at the end", "inconclusive"
 		}
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// peak says how close a guard came to its limit. Where nothing was ever taken of it,
+// the reading that is stored is only the first of many alike and says nothing.
+func (o outliner) peak(g *experiments.GuardResult) (share, text string) {
+	if g.Worst == nil || !g.Worst.Breached && g.Worst.Used <= 0 {
+		return "nothing of it", ""
+	}
+	share, text = "unknown", o.clean(g.Worst.Text)
+	switch {
+	case g.Worst.Breached && !(g.Worst.Used > 1):
+		share = "all of it"
+	case g.Worst.Used.Known():
+		share = sayPercent(math.Round(float64(g.Worst.Used)*1000)/1000) + " of it"
+	}
+	if !g.WorstAt.IsZero() {
+		text += " (at " + o.offset(g.WorstAt) + ")"
+	}
+	return share, text
 }
 
 // budgets says what the run cost each SLO. The budget of a window is (1-objective)
@@ -44,15 +61,22 @@ func (o outliner) budgets() []budgetRow {
 		s := &o.r.SLOs[i]
 		row := budgetRow{Name: o.clean(s.Name), Spent: float64(s.Spent),
 			Objective: s.Objective.String() + " over " + sayDuration(s.Window)}
-		row.Events = fmt.Sprintf("%s of %s failed", sayCount(s.Bad), plural2(s.Total, "event"))
+		row.Events = fmt.Sprintf("%s of %s failed", sayEvents(s.Bad), plural2(s.Total, "event"))
 		if s.Total > 0 {
 			row.Events += " (" + sayPercent(s.Bad/s.Total) + ")"
 		}
 		row.Events += " from the first injection to the end"
 		if s.Total == 0 {
 			row.Events = "No event was counted from the first injection to the end"
+			if o.firstInjected().IsZero() {
+				row.Events = "Nothing was injected, so no event was counted"
+			}
+			rows = append(rows, row)
+			continue
 		}
-		if s.Spent.Known() {
+		if s.Spent.Known() && s.Bad == 0 {
+			row.Words = fmt.Sprintf("None of the error budget of %s was spent.", sayDuration(s.Window))
+		} else if s.Spent.Known() {
 			outage := time.Duration(float64(s.Spent) * float64(s.Window) * (1 - float64(s.Objective)))
 			row.Words = fmt.Sprintf("That is %s of the error budget of %s, as much as %s of total outage.", sayPercent(float64(s.Spent)), sayDuration(s.Window), sayDuration(outage))
 		} else {
@@ -67,5 +91,5 @@ func plural2(count float64, noun string) string {
 	if count == 1 {
 		return "1 " + noun
 	}
-	return sayCount(count) + " " + noun + "s"
+	return sayEvents(count) + " " + noun + "s"
 }

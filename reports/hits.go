@@ -47,7 +47,11 @@ func (o outliner) mending() string {
 	case tried == 0:
 		return "nothing was broken"
 	case o.r.Stop != nil && o.r.Stop.Took() > 0:
-		return fmt.Sprintf("everything that was broken was proven mended %s after the stop", sayDuration(o.r.Stop.Took()))
+		since := "after the request"
+		if o.r.Stop.Guard != "" {
+			since = "after the breach"
+		}
+		return fmt.Sprintf("everything that was broken was proven mended %s %s", sayDuration(o.r.Stop.Took()), since)
 	}
 	return "everything that was broken was proven mended"
 }
@@ -73,27 +77,34 @@ func (o outliner) faults() []faultRow {
 	list := make([]faultRow, 0, min(len(o.r.Faults), o.d.rows))
 	for i := range o.r.Faults[:min(len(o.r.Faults), o.d.rows)] {
 		f := &o.r.Faults[i]
-		when := "from the start"
+		// At counts from the first moment that faults may act; for one that comes after
+		// another, it is where that one ends, and its own delay.
+		when := "at once"
 		switch {
-		case f.After != "" && f.At > 0:
-			when = sayDuration(f.At) + " after " + quoted(o.clean(f.After)) + " ends"
 		case f.After != "":
-			when = "when " + quoted(o.clean(f.After)) + " ends"
+			when = "after " + quoted(o.clean(f.After)) + ", " + sayDuration(f.At) + " into the disruption"
 		case f.At > 0:
-			when = "at " + sayDuration(f.At)
+			when = sayDuration(f.At) + " into the disruption"
 		}
 		if f.Duration > 0 {
-			when += " for " + sayDuration(f.Duration)
+			when += ", for " + sayDuration(f.Duration)
 		}
 		if f.Every != "" {
 			when += ", every " + o.clean(f.Every)
 		}
 		list = append(list, faultRow{
 			Letter: letter(i), Name: o.clean(f.Name), Kind: o.clean(f.Kind), Schedule: when,
-			Outcome: fmt.Sprintf("%s planned in %s, %d injected, %d restored", plural(f.Hits, "hit"), plural(f.Rounds, "round"), f.Injected, f.Restored),
+			Outcome: fmt.Sprintf("%s planned%s, %s injected, %s restored", plural(f.Hits, "hit"), rounds(f.Rounds), sayCount(float64(f.Injected)), sayCount(float64(f.Restored))),
 		})
 	}
 	return list
+}
+
+func rounds(count int) string {
+	if count <= 1 {
+		return ""
+	}
+	return " in " + plural(count, "round")
 }
 
 // hits lists the hits, those that are not mended first where not all fit.
@@ -132,20 +143,20 @@ func (o outliner) hit(h *experiments.HitResult) hitRow {
 		row.Fault += ", round " + strconv.Itoa(h.Round)
 	}
 	if !h.Injected.IsZero() {
-		row.Injected = sayOffset(h.Injected.Sub(o.r.Began))
+		row.Injected = o.offset(h.Injected)
 	}
 	if !h.Verified.IsZero() {
-		row.Mended = sayOffset(h.Verified.Sub(o.r.Began))
+		row.Mended = o.offset(h.Verified)
 	}
 	switch {
 	case !attempted(h):
 		row.Status, row.Class = "not reached", "idle"
 	case !mended(h):
 		row.Status, row.Class = "not proven mended", "not-restored"
-	case h.State == experiments.Superseded:
-		row.Status, row.Class = "nothing left; someone else changed the target meanwhile", "held"
+	case h.State == experiments.Superseded: // nothing of it is left, as someone else changed the target
+		row.Status, row.Class = "superseded", "held"
 	case h.Injected.IsZero():
-		row.Status, row.Class = "did not take effect; nothing left", "inconclusive"
+		row.Status, row.Class = "took no effect", "inconclusive"
 	default:
 		row.Status, row.Class = "mended", "held"
 	}

@@ -32,6 +32,8 @@ type page struct {
 	ChartsOut int
 	Bars      []budgetBar
 	Unfilled  string
+	// What stands in for an empty list, and before the commands.
+	NothingWell, NothingWrong, SameSeed string
 }
 
 // budgetBar is the share of a budget, as a picture.
@@ -70,6 +72,7 @@ func newPage(r *experiments.Result, d detail) page {
 	g := o.stage()
 	p := page{
 		outline: newOutline(r, d), Timeline: o.gantt(g), Unfilled: unfilled,
+		NothingWell: nothingWell, NothingWrong: nothingWrong, SameSeed: sameSeed,
 		Style: template.CSS(style),
 		// The hash allows this one style sheet and no other, whatever a text may inject.
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",
@@ -77,8 +80,12 @@ func newPage(r *experiments.Result, d detail) page {
 	p.Charts, p.ChartsOut = o.charts(g)
 	for _, row := range p.Budgets {
 		bar := budgetBar{budgetRow: row, Over: row.Spent > 1}
-		if !math.IsNaN(row.Spent) {
+		switch {
+		case math.IsNaN(row.Spent):
+		case row.Spent > 0: // a bar that is there must be seen
 			bar.Width = percentOf(min(max(row.Spent, 0.004), 1))
+		default:
+			bar.Width = "0"
 		}
 		p.Bars = append(p.Bars, bar)
 	}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -12,58 +13,66 @@ type hypothesisRow struct {
 }
 
 // cell is what a hypothesis came to in one phase.
-type cell struct {
-	Value, Limit, Detail string
-	Class                string
-}
+type cell struct{ Value, Detail, Class string }
 
 func (o outliner) hypotheses() []hypothesisRow {
 	list := make([]hypothesisRow, 0, len(o.r.Hypotheses))
 	for i := range o.r.Hypotheses {
 		h := &o.r.Hypotheses[i]
 		row := hypothesisRow{
-			Name: o.clean(h.Name), Statement: o.clean(h.Statement), Reason: sentence(o.clean(h.Reason)),
+			Name: o.clean(h.Name), Statement: o.clean(h.Statement), Reason: closed(o.clean(h.Reason)),
 			Verdict: string(h.Verdict), Class: class(h.Verdict),
 			Before: o.cell(h, h.Before), During: o.cell(h, h.During), Recovery: o.cell(h, h.Recovery),
 		}
-		if h.MayBreak && h.During == nil {
+		switch {
+		case h.MayBreak && h.During == nil:
 			row.During = cell{Value: "may break"}
-		} else if h.MayBreak {
-			row.During.Detail = join(row.During.Detail, "may break")
+		case h.MayBreak && h.During.Verdict == experiments.Refuted:
+			row.During.Detail = join(row.During.Detail, "broken, as it may be")
 			row.During.Class = ""
 		}
 		if h.RecoverWithin > 0 && h.Recovery != nil {
-			note := "had " + sayDuration(h.RecoverWithin)
-			if h.Recovery.Verdict == experiments.Held {
-				note = "after " + sayDuration(h.RecoveredAfter) + " of " + sayDuration(h.RecoverWithin)
-			}
-			row.Recovery.Detail = join(row.Recovery.Detail, note)
+			row.Recovery.Detail = join(row.Recovery.Detail, recovered(h))
 		}
 		list = append(list, row)
 	}
 	return list
 }
 
+// recovered says how long it took until a hypothesis held again, and how long it had.
+func recovered(h *experiments.HypothesisResult) string {
+	allowed := sayDuration(h.RecoverWithin) + " allowed"
+	switch {
+	case h.Recovery.Verdict != experiments.Held:
+		return "not shown to hold again within the " + allowed
+	case h.RecoveredAfter <= 0:
+		return "whole at once (" + allowed + ")"
+	}
+	return "whole again " + sayDuration(h.RecoveredAfter) + " after the last revert (" + allowed + ")"
+}
+
 func (o outliner) cell(h *experiments.HypothesisResult, j *experiments.Judgement) cell {
 	if j == nil {
 		return cell{Value: "not judged"}
 	}
-	unit := cmp.Or(j.Unit, h.Unit)
-	c := cell{Value: o.clean(sayValue(float64(j.Observed), unit)), Class: class(j.Verdict)}
-	switch {
-	case h.Kind == experiments.EverySample:
-		c.Value = sayCount(j.Bad) + " of " + sayCount(j.Total) + " bad"
-		return c
-	case !j.Limit.Known():
-	case h.Kind == experiments.GoodRatio || h.Kind == experiments.ValueAtLeast:
-		c.Limit = "at least " + o.clean(sayValue(float64(j.Limit), unit))
-	default:
-		c.Limit = "at most " + o.clean(sayValue(float64(j.Limit), unit))
-	}
+	c := cell{Class: class(j.Verdict)}
+	noun := "measurement"
 	if h.Kind == experiments.GoodRatio {
-		c.Detail = sayCount(j.Bad) + " of " + sayCount(j.Total) + " bad"
-	} else {
-		c.Detail = sayCount(j.Total) + " samples"
+		noun = "event"
+	}
+	switch {
+	case !(j.Total > 0):
+		c.Value, c.Detail = "no data", "no "+noun
+	case h.Kind == experiments.EverySample:
+		c.Value, c.Detail = sayCount(j.Bad)+" failed", "of "+plural2(j.Total, noun)
+	case h.Kind == experiments.GoodRatio:
+		c.Value, c.Detail = sayPercent(float64(j.Observed)), sayEvents(j.Bad)+" of "+plural2(j.Total, noun)+" bad"
+	default:
+		c.Value = o.clean(sayValue(float64(j.Observed), cmp.Or(j.Unit, h.Unit)))
+		c.Detail = plural2(j.Total, noun)
+	}
+	if j.Verdict == experiments.Inconclusive && j.Needs > 0 {
+		c.Detail += ", " + sayEvents(math.Ceil(j.Needs)) + " more needed"
 	}
 	return c
 }

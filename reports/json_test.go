@@ -13,11 +13,20 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
-func TestAStoredResultFitsTheSchemaAndReadsBackTheSame(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile("../docs/result.schema.json")
+// theSchema is that of a stored result, which checks the form of times too.
+func theSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schema, err := compiler.Compile("../docs/result.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return schema
+}
+
+func TestAStoredResultFitsTheSchemaAndReadsBackTheSame(t *testing.T) {
+	schema := theSchema(t)
 	for name, r := range all() {
 		t.Run(name, func(t *testing.T) {
 			text := render(t, "json", r)
@@ -42,11 +51,39 @@ func TestAStoredResultFitsTheSchemaAndReadsBackTheSame(t *testing.T) {
 }
 
 func TestTheSchemaNamesEveryFieldOfAResult(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile("../docs/result.schema.json")
-	if err != nil {
-		t.Fatal(err)
+	walk(t, "result", reflect.TypeFor[experiments.Result](), theSchema(t))
+}
+
+func TestTheSchemaRefusesWhatNoRunLeaves(t *testing.T) {
+	schema := theSchema(t)
+	whole := string(render(t, "json", results()["aborted"]))
+	for _, test := range []struct{ name, old, new string }{
+		{"a field of another name", `"scenario":`, `"scenari0":`},
+		{"one field more", `"seed": 7,`, `"seed": 7, "speed": 1,`},
+		{"no such verdict", `"verdict": "aborted"`, `"verdict": "fine"`},
+		{"no such phase", `"phase": "disrupt"`, `"phase": "disrapt"`},
+		{"no such step", `"step": "verified"`, `"step": "done"`},
+		{"no such condition", `"condition":"unreachable"`, `"condition":"sleepy"`},
+		{"no such kind of moment", `"kind": "phase"`, `"kind": "phrase"`},
+		{"a seed below nothing", `"seed": 7`, `"seed": -7`},
+		{"a count below nothing", `"looks": 480`, `"looks": -1`},
+		{"a time without a date", `"began": "2026-11-24T15:30:12Z"`, `"began": "15:30:12"`},
+		{"a text in a column", `"at":[1,`, `"at":["1",`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(whole, test.old, test.new, 1)
+			if text == whole {
+				t.Fatalf("the result holds no %s", test.old)
+			}
+			value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if schema.Validate(value) == nil {
+				t.Error("it is allowed")
+			}
+		})
 	}
-	walk(t, "result", reflect.TypeFor[experiments.Result](), schema)
 }
 
 func walk(t *testing.T, path string, kind reflect.Type, schema *jsonschema.Schema) {

@@ -24,12 +24,12 @@ type (
 		Tests    int    `xml:"tests,attr"`
 		Failures int    `xml:"failures,attr"`
 		Errors   int    `xml:"errors,attr"`
-		Skipped  int    `xml:"skipped,attr"`
 		Time     string `xml:"time,attr"`
 	}
 	junitSuite struct {
 		Name string `xml:"name,attr"`
 		junitTotals
+		Skipped    int             `xml:"skipped,attr"`   // the XSD allows it on a suite only
 		Timestamp  string          `xml:"timestamp,attr"` // UTC; the XSD allows no zone
 		Hostname   string          `xml:"hostname,attr"`
 		Properties []junitProperty `xml:"properties>property"`
@@ -152,7 +152,7 @@ func (o outliner) guardCases() []junitCase {
 		c := junitCase{Class: o.className("guard"), Name: row.Name, Time: junitSeconds(watched)}
 		switch {
 		case o.r.Guards[i].Tripped:
-			c.Failure = &junitOutcome{Message: "the guard stopped the run: " + row.Worst, Type: string(experiments.Aborted), Text: "worst: " + row.Worst + "\nlast: " + row.Last}
+			c.Failure = &junitOutcome{Message: "the guard stopped the run: " + row.PeakText, Type: string(experiments.Aborted), Text: "most of its limit taken: " + row.Peak + ": " + row.PeakText + "\nreading at the end: " + row.Last}
 		case o.r.Guards[i].Looks == 0:
 			c.Skipped, c.Time = &junitOutcome{Message: "it was never asked"}, junitSeconds(0)
 		}
@@ -178,7 +178,7 @@ func (o outliner) hitCases() []junitCase {
 		}
 		switch {
 		case left:
-			c.Failure = &junitOutcome{Message: "not proven mended; type: gameday recover " + shellQuoted(o.clean(o.r.Run)), Type: string(experiments.NotRestored),
+			c.Failure = &junitOutcome{Message: "not proven mended; type: " + o.command("recover"), Type: string(experiments.NotRestored),
 				Text: "effect: " + row.Effect + "\nproof: " + row.Proof + "\nundo: " + o.clean(h.Undo) + "\nerror: " + row.Error}
 		case !attempted(h):
 			c.Skipped = &junitOutcome{Message: "not reached"}

@@ -17,7 +17,7 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Postmortem: %s\n\n", escape(o.Title))
 	if len(o.Alarm) > 0 {
-		b.WriteString("> [!CAUTION]\n> **This may still be broken.** Type this now:\n>\n")
+		fmt.Fprintf(&b, "> [!CAUTION]\n> **This may still be broken.** %s\n>\n", escape(o.AlarmWhere))
 		fmt.Fprintf(&b, "> %s\n>\n", code(o.AlarmCommand))
 		for _, text := range o.Alarm {
 			fmt.Fprintf(&b, "> - %s\n", escape(text))
@@ -31,15 +31,16 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	for _, f := range o.Facts {
 		fmt.Fprintf(&b, "- **%s**: %s\n", f.Name, escape(f.Value))
 	}
-	fmt.Fprintf(&b, "- **Severity**: %s\n\n", fill("what a real incident like this would be rated"))
+	fmt.Fprintf(&b, "- **Severity**: %s\n\n", fill("how a real incident like this would be rated"))
 
 	b.WriteString("## Summary\n\n")
 	if o.Description != "" {
 		fmt.Fprintf(&b, "%s\n\n", escape(sentence(o.Description)))
 	}
-	for _, text := range o.Summary {
-		fmt.Fprintf(&b, "%s\n\n", escape(text))
+	for _, f := range o.Summary {
+		fmt.Fprintf(&b, "- **%s**: %s\n", f.Name, escape(f.Value))
 	}
+	b.WriteByte('\n')
 
 	b.WriteString("## Hypotheses\n\n")
 	table(&b, []string{"Hypothesis", "Before", "During", "Recovery", "Verdict"}, len(o.Hypotheses), "The scenario states none.", func(i int) []string {
@@ -48,12 +49,12 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	})
 
 	b.WriteString("## What was broken and mended\n\n")
-	table(&b, []string{"", "Fault", "Kind", "When", "Outcome"}, len(o.Faults), "The scenario plans no fault.", func(i int) []string {
+	table(&b, []string{"Letter", "Fault", "Kind", "When", "Outcome"}, len(o.Faults), "The scenario plans no fault.", func(i int) []string {
 		f := o.Faults[i]
 		return []string{f.Letter, escape(f.Name), code(f.Kind), escape(f.Schedule), escape(f.Outcome)}
 	})
 	if len(o.Faults)+len(o.Hits) > 0 {
-		table(&b, []string{"", "Target", "Effect", "Injected", "Proof", "Mended", "Proof", "Now"}, len(o.Hits), "Nothing was hit.", func(i int) []string {
+		table(&b, []string{"Fault", "Target", "Effect", "Injected", "Read back after", "Mended", "Read back after", "Now"}, len(o.Hits), "Nothing was hit.", func(i int) []string {
 			h := o.Hits[i]
 			return []string{h.Letter, escape(h.Target), escape(h.Effect), dash(h.Injected), dash(escape(h.Proof)),
 				dash(h.Mended), dash(escape(h.MendedProof)), join2("**"+escape(h.Status)+"**", escape(h.Error))}
@@ -63,16 +64,16 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 		fmt.Fprintf(&b, "%s in result.json.\n\n", plural(o.HitsLeftOut, "more hit"))
 	}
 
-	b.WriteString("## Timeline\n\nTimes are UTC; + is the time since the run began.\n\n")
-	table(&b, []string{"Time (UTC)", "+", "What", "Event"}, len(o.Moments), "Nothing was recorded.", func(i int) []string {
+	b.WriteString("## Timeline\n\nTimes are UTC; + is the time since the run began, in minutes and seconds. Source is what the line comes from.\n\n")
+	table(&b, []string{"Time (UTC)", "+", "Source", "Event"}, len(o.Moments), "Nothing was recorded.", func(i int) []string {
 		m := o.Moments[i]
-		return []string{m.Clock, m.Offset, escape(m.Kind), escape(m.Text)}
+		return []string{m.Clock, m.Offset, escape(m.Source), escape(m.Text)}
 	})
 
 	b.WriteString("## Guards\n\n")
-	table(&b, []string{"Guard", "Kind", "Most of its limit", "At the end", "Looks", "Outcome"}, len(o.Guards), "No guard watched.", func(i int) []string {
+	table(&b, []string{"Guard", "Kind", "Most of its limit taken", "Reading at the end", "Times asked", "Outcome"}, len(o.Guards), "No guard watched.", func(i int) []string {
 		g := o.Guards[i]
-		return []string{"**" + escape(g.Name) + "**", escape(g.Kind), escape(g.Worst), escape(g.Last), g.Looks, escape(g.State)}
+		return []string{"**" + escape(g.Name) + "**", escape(g.Kind), join2(escape(g.Peak), escape(g.PeakText)), escape(g.Last), g.Looks, escape(g.State)}
 	})
 
 	b.WriteString("## Impact\n\n")
@@ -81,17 +82,23 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	}
 	fmt.Fprintf(&b, "- **Users affected**: %s\n- **Revenue**: %s\n\n", fill("how many, and what they saw"), fill("what it cost, if anything"))
 
-	section(&b, "What went well", o.Well, "what people did that helped")
-	section(&b, "What went wrong", o.Wrong, "what people found missing or slow")
-	section(&b, "Root cause", nil, "why the system behaved as it did")
+	section(&b, "What went well", o.Well, nothingWell, "what people did that helped")
+	section(&b, "What went wrong", o.Wrong, nothingWrong, "what people found missing or slow")
+	section(&b, "Root cause", nil, "", "why the system behaved as it did")
 	b.WriteString("## Action items\n\n| Action | Owner | Due date | Priority |\n|---|---|---|---|\n")
 	fmt.Fprintf(&b, "| %s |  |  |  |\n\n", fill("one line an action"))
-	section(&b, "Lessons learned", nil, "what the next team should know")
-	section(&b, "Prevention", nil, "what will keep it from happening again")
+	section(&b, "Lessons learned", nil, "", "what the next team should know")
+	section(&b, "Prevention", nil, "", "what will keep it from happening again")
 
-	b.WriteString("## Run it again\n\nThe same targets are chosen from the same seed:\n\n")
-	for _, command := range o.Rerun {
+	fmt.Fprintf(&b, "## Run it again\n\n%s\n\n", sameSeed)
+	if o.Rerun.Where != "" {
+		fmt.Fprintf(&b, "%s\n\n", escape(o.Rerun.Where))
+	}
+	for _, command := range o.Rerun.Commands {
 		fmt.Fprintf(&b, "    %s\n", command)
+	}
+	for _, note := range o.Rerun.Notes {
+		fmt.Fprintf(&b, "\n%s\n", escape(note))
 	}
 	fmt.Fprintf(&b, "\nScenario digest: %s. Written by gameday %s from result.json of run %s.\n", code(cmp.Or(o.Digest, "unknown")), escape(cmp.Or(o.Version, "of unknown version")), code(o.Run))
 	if _, err := io.WriteString(w, b.String()); err != nil {
@@ -102,9 +109,6 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 
 func (c cell) markdown() string {
 	text := escape(c.Value)
-	if c.Limit != "" {
-		text += " (" + escape(c.Limit) + ")"
-	}
 	switch c.Class {
 	case "", "held":
 	default:
@@ -123,16 +127,19 @@ func join2(a, b string) string {
 
 func dash(text string) string { return cmp.Or(text, "–") }
 
-func fill(what string) string { return "_" + unfilled + what + "._" }
+func fill(what string) string { return "**" + unfilled + "** _" + what + "._" }
 
-func section(b *strings.Builder, title string, facts []string, what string) {
+// section lists facts, or says that there are none, and leaves a place for people.
+func section(b *strings.Builder, title string, facts []string, none, what string) {
 	fmt.Fprintf(b, "## %s\n\n", title)
 	for _, text := range facts {
 		fmt.Fprintf(b, "- %s\n", escape(text))
 	}
-	if len(facts) > 0 {
-		fmt.Fprintf(b, "- %s\n\n", fill(what))
-		return
+	switch {
+	case len(facts) > 0:
+		b.WriteByte('\n')
+	case none != "":
+		fmt.Fprintf(b, "%s\n\n", none)
 	}
 	fmt.Fprintf(b, "%s\n\n", fill(what))
 }
@@ -154,7 +161,7 @@ var (
 	// special is what CommonMark and its tables give a meaning anywhere in a line.
 	special = regexp.MustCompile("[\\\\`*\\[\\]|~$]|\\b_+|_+\\b|__+")
 	// leading is what has a meaning at the start of a line.
-	leading = regexp.MustCompile(`^(?:[-+=#>:]|\d{1,9}([.)]))`)
+	leading = regexp.MustCompile(`^(?:[-+=#>:]|\d{1,9}([.)])(?:\s|$))`)
 	// linked is what renderers turn into a link or a call for a person unasked.
 	linked = regexp.MustCompile(`(?i)(://|www\.|@|#\d)`)
 	// entities are written for what HTML would read as markup.

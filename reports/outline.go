@@ -1,9 +1,6 @@
 package reports
 
 import (
-	"fmt"
-	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +18,8 @@ type outline struct {
 	Facts                []fact
 	Alarm                []string // what may still be broken
 	AlarmCommand         string
-	Summary              []string
+	AlarmWhere           string // where to type it
+	Summary              []fact // the run in a minute
 	Hypotheses           []hypothesisRow
 	Faults               []faultRow
 	Hits                 []hitRow
@@ -30,7 +28,7 @@ type outline struct {
 	Guards               []guardRow
 	Budgets              []budgetRow
 	Well, Wrong          []string
-	Rerun                []string
+	Rerun                rerun
 	Digest, Version, Run string
 }
 
@@ -45,13 +43,12 @@ type hitRow struct {
 	Status, Class, Error          string
 }
 
-type momentRow struct {
-	Clock, Offset, Kind, Text string
-	// Gap marks the line that stands for those left out.
-	Gap bool
+type guardRow struct {
+	Name, Kind     string
+	Peak, PeakText string // how much of its limit was taken at most, and what it read then
+	Last, Looks    string
+	State, Class   string
 }
-
-type guardRow struct{ Name, Kind, Worst, Last, Looks, State, Class string }
 
 type budgetRow struct {
 	Name, Objective, Events, Words string
@@ -65,8 +62,15 @@ type detail struct {
 	columns int // of all charts together
 }
 
-// unfilled is what only people can know.
-const unfilled = "To be filled in by the team: "
+// unfilled marks a place for what only people can know.
+const unfilled = "To be filled in by the team:"
+
+// What a report says of a run that leaves a list of facts empty.
+const (
+	nothingWell  = "The run measured nothing that went well."
+	nothingWrong = "The run measured nothing that went wrong."
+	sameSeed     = "The same targets are chosen from the same seed, as long as they are there."
+)
 
 type outliner struct {
 	r *experiments.Result
@@ -78,7 +82,7 @@ func newOutline(r *experiments.Result, d detail) *outline {
 	list := &outline{
 		Title: o.clean(r.Scenario), Description: o.clean(r.Description),
 		Verdict: string(r.Verdict), Class: class(r.Verdict),
-		Headline: o.headline(), Reason: sentence(o.clean(r.Reason)),
+		Headline: o.headline(), Reason: o.reason(),
 		Facts: o.facts(), Summary: o.summary(),
 		Hypotheses: o.hypotheses(), Faults: o.faults(),
 		Moments: o.moments(), Guards: o.guards(), Budgets: o.budgets(),
@@ -90,7 +94,11 @@ func newOutline(r *experiments.Result, d detail) *outline {
 	}
 	list.Hits, list.HitsLeftOut = o.hits()
 	if list.Alarm = o.alarm(); len(list.Alarm) > 0 {
-		list.AlarmCommand = "gameday recover " + shellQuoted(list.Run)
+		list.AlarmCommand = o.command("recover")
+		list.AlarmWhere = "Type this now, on the machine that ran it:"
+		if o.r.Host != "" {
+			list.AlarmWhere = "Type this now, on the machine that ran it, " + o.clean(o.r.Host) + ":"
+		}
 	}
 	return list
 }
@@ -107,26 +115,6 @@ func (o outliner) count(v experiments.Verdict) int {
 		}
 	}
 	return count
-}
-
-// headline is the verdict in a sentence for somebody who reads only one.
-func (o outliner) headline() string {
-	all := len(o.r.Hypotheses)
-	switch o.r.Verdict {
-	case experiments.Held:
-		return fmt.Sprintf("The system withstood it: %d of %s held, and %s.", o.count(experiments.Held), plural(all, "hypothesis"), o.mending())
-	case experiments.Refuted:
-		return fmt.Sprintf("The system did not withstand it: %d of %s was shown not to hold, and %s.", o.count(experiments.Refuted), plural(all, "hypothesis"), o.mending())
-	case experiments.Aborted:
-		return fmt.Sprintf("The experiment was stopped before its time, and %s.", o.mending())
-	case experiments.Inconclusive:
-		return fmt.Sprintf("There is no answer: the measurements do not show whether the system withstands it, and %s.", o.mending())
-	case experiments.NotRestored:
-		return "Something that was broken could not be proven mended: someone has to look at it now."
-	case experiments.Invalid:
-		return "The scenario is not valid, so nothing was run."
-	}
-	return fmt.Sprintf("The runner failed, so there is no answer, and %s.", o.mending())
 }
 
 func (o outliner) ended() time.Time {
@@ -162,84 +150,24 @@ func (o outliner) facts() []fact {
 		{"Date", r.Began.UTC().Format("2 January 2006, 15:04:05") + " to " + ended + " (UTC)"},
 		{"Duration", length},
 		{"Run", o.clean(r.Run)},
-		{"Scenario", o.clean(r.Origin)},
+		{"Scenario file", o.clean(r.Origin)},
 		{"Seed", strconv.FormatUint(r.Seed, 10)},
 		{"Host", o.clean(r.Host)},
 	}
 	return slices.DeleteFunc(list, func(f fact) bool { return f.Value == "" })
 }
 
-func (o outliner) summary() []string {
-	r := o.r
-	injected := 0
-	for i := range r.Hits {
-		if !r.Hits[i].Injected.IsZero() {
-			injected++
-		}
-	}
-	what := fmt.Sprintf("The scenario %s states %s and plans %s, watched by %s.", quoted(o.clean(r.Scenario)),
-		plural(len(r.Hypotheses), "hypothesis"), plural(len(r.Faults), "fault"), plural(len(r.Guards), "guard"))
-	did := fmt.Sprintf("Of %s planned, %s proven to have taken effect; %s.", plural(len(r.Hits), "hit"), was(injected), o.mending())
-	if len(r.Hits) == 0 {
-		did = "No target was chosen to be hit; " + o.mending() + "."
-	}
-	list := []string{what + " " + did}
-	if r.Stop != nil {
-		text := fmt.Sprintf("It was stopped at %s UTC (%s): %s.", sayClock(r.Stop.Breach, r.Began), sayOffset(r.Stop.Breach.Sub(r.Began)), strings.TrimSuffix(o.clean(r.Stop.Cause), "."))
-		if took := r.Stop.Took(); took > 0 {
-			text += fmt.Sprintf(" From there to the last proven revert it took %s.", sayDuration(took))
-		}
-		list = append(list, text)
-	}
-	return list
-}
-
-func was(count int) string {
-	if count == 1 {
-		return "1 was"
-	}
-	return sayCount(float64(count)) + " were"
+// offset writes a moment as the time since the run began.
+func (o outliner) offset(at time.Time) string {
+	return sayOffset(at.Sub(o.r.Began), o.ended().Sub(o.r.Began) < 10*time.Minute)
 }
 
 func join(a, b string) string {
 	if a == "" {
 		return b
 	}
+	if b == "" {
+		return a
+	}
 	return a + ", " + b
-}
-
-func (o outliner) moments() []momentRow {
-	moments := o.r.Timeline
-	limit := 2 * o.d.rows
-	head := len(moments)
-	if len(moments) > limit {
-		head = limit * 2 / 3
-	}
-	var rows []momentRow
-	for i, m := range moments {
-		if i >= head && i < len(moments)-(limit-head) && len(moments) > limit {
-			if i == head {
-				rows = append(rows, momentRow{Gap: true, Text: plural(len(moments)-limit, "more moment") + " in result.json"})
-			}
-			continue
-		}
-		row := momentRow{Clock: sayClock(m.At, o.r.Began), Kind: o.clean(m.Kind), Text: o.clean(m.Text)}
-		if !m.At.IsZero() {
-			row.Offset = sayOffset(m.At.Sub(o.r.Began))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-var line = regexp.MustCompile(`:\d+(,\d+)?(-\d+(,\d+)?)?$`)
-
-// rerun gives the commands that run the same again and that render this again.
-func (o outliner) rerun() []string {
-	// The origin is "shop.hcl:31"; one directory is one configuration.
-	folder := path.Dir(line.ReplaceAllString(clean(o.r.Origin, 1000), ""))
-	return []string{
-		fmt.Sprintf("gameday run %s --scenario %s --seed %d", shellQuoted(folder), shellQuoted(clean(o.r.Scenario, 1000)), o.r.Seed),
-		"gameday report " + shellQuoted(clean(o.r.Run, 1000)),
-	}
 }

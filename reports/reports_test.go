@@ -8,8 +8,10 @@ import (
 	"errors"
 	"io"
 	"math"
+	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,24 +57,48 @@ func TestEveryFormatReportsAWriterThatFails(t *testing.T) {
 	}
 }
 
-// hostile puts everything into texts that formats give a meaning.
-func hostile() *experiments.Result {
+// evil is a text with everything that some format gives a meaning.
+var evil = "<script>alert(1)</script> | `x` \n## y\n[a](javascript:b) \x1b[31mred\x1b]0;t\x07 \u202eabc ![i](http://e) </style>\x00\uffff ]]> @all " + strings.Repeat("long ", 2048)
+
+// filled is the refuted run with text in every field that may hold any: names, proofs,
+// reasons, commands. What only the runner itself writes, such as a verdict, stays.
+func filled(text string) *experiments.Result {
 	r := results()["refuted"]
-	evil := "<script>alert(1)</script> | `x` \n## y\n[a](javascript:b) \x1b[31mred\x1b]0;t\x07 \u202eabc ![i](http://e) </style>\x00\uffff ]]> @all " + strings.Repeat("long ", 2048)
-	r.Scenario, r.Description, r.Reason, r.Origin, r.Host = evil, evil, evil, evil, evil
-	r.Run, r.Digest, r.Version = evil, evil, evil
-	r.Left, r.Errors = []string{evil}, []string{evil}
-	r.Hypotheses[0].Name, r.Hypotheses[0].Statement, r.Hypotheses[0].Reason = evil, evil, evil
-	r.Faults[0].Name, r.Faults[0].Kind, r.Faults[0].After = evil, evil, evil
-	h := &r.Hits[0]
-	h.Target, h.Effect, h.Proof, h.Mended, h.Error, h.Fault = evil, evil, evil, evil, evil, evil
-	r.Guards[0].Name, r.Guards[0].Kind, r.Guards[0].Worst.Text = evil, evil, evil
-	r.SLOs[0].Name = evil
-	r.Timeline[0].Text, r.Timeline[0].Kind = evil, evil
-	r.Series[0].Name, r.Series[0].Unit = evil, evil
-	r.Series[0].Gaps[0].Why = evil
+	r.Left, r.Errors, r.Stop = []string{text}, []string{text}, &experiments.Stop{Breach: after(100)}
+	r.Hits[0].Step = experiments.Stuck
+	setTexts(reflect.ValueOf(r).Elem(), text)
+	r.Schema = experiments.ResultSchema
+	for i := range r.Timeline {
+		r.Timeline[i].Kind = "note"
+	}
 	return r
 }
+
+func setTexts(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			setTexts(v.Elem(), text)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			setTexts(v.Index(i), text)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			setTexts(v.Field(i), text)
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[string]() {
+			v.SetString(text)
+		}
+	}
+}
+
+func hostile() *experiments.Result { return filled(evil) }
 
 func TestHostileTextsReachNoReportAsMarkup(t *testing.T) {
 	for _, format := range []string{"markdown", "html", "junit"} {
@@ -87,6 +113,18 @@ func TestHostileTextsReachNoReportAsMarkup(t *testing.T) {
 		if len(out) > 200<<10 {
 			t.Errorf("%s is %d bytes", format, len(out))
 		}
+	}
+	// JSON keeps the texts as they are, in escapes.
+	out := render(t, "json", hostile())
+	if bad := bytes.IndexFunc(out, func(c rune) bool { return c != '\n' && (unicode.IsControl(c) || hidden(c)) }); bad >= 0 {
+		t.Errorf("json holds a hidden character: %q", out[bad:min(bad+40, len(out))])
+	}
+	loaded, err := Load(bytes.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loaded.Scenario != evil || loaded.Rerun.Command[1] != evil {
+		t.Errorf("json reads back as %.100q", loaded.Scenario)
 	}
 }
 
@@ -128,9 +166,7 @@ func TestMarkdownKeepsItsShapeWithHostileTexts(t *testing.T) {
 			t.Errorf("%s has hardly a heading", name)
 		}
 	}
-	plain := results()["refuted"]
-	plain.Left, plain.Errors = []string{"x"}, []string{"x"}
-	want, got := shape(t, render(t, "markdown", plain)), shape(t, render(t, "markdown", hostile()))
+	want, got := shape(t, render(t, "markdown", filled("x"))), shape(t, render(t, "markdown", hostile()))
 	if strings.Join(want, " ") != strings.Join(got, " ") {
 		t.Errorf("hostile texts change the shape from\n%v to\n%v", want, got)
 	}
@@ -140,6 +176,15 @@ func TestMarkdownKeepsItsShapeWithHostileTexts(t *testing.T) {
 			t.Errorf("a row with too many cells: %.200s", line)
 		}
 	}
+}
+
+func has(n *html.Node, name string) bool {
+	for child := range n.ChildNodes() {
+		if child.Type == html.ElementNode && child.Data == name {
+			return true
+		}
+	}
+	return false
 }
 
 func TestThePageStandsAloneAndIsWellFormed(t *testing.T) {
@@ -156,6 +201,25 @@ func TestThePageStandsAloneAndIsWellFormed(t *testing.T) {
 			for n := range root.Descendants() {
 				if n.Type != html.ElementNode {
 					continue
+				}
+				attribute := func(key string) string {
+					for _, a := range n.Attr {
+						if strings.EqualFold(a.Key, key) {
+							return a.Val
+						}
+					}
+					return ""
+				}
+				switch {
+				case n.Data == "html" && attribute("lang") == "":
+					t.Error("the page does not say its language")
+				case n.Data == "table" && !has(n, "caption"):
+					t.Error("a table has no caption")
+				case n.Data == "th" && attribute("scope") == "":
+					t.Error("a heading of a table does not say what it heads")
+				case n.Data == "svg" && attribute("aria-hidden") == "" && n.Parent.Data != "svg" &&
+					(attribute("role") != "img" || !has(n, "title") || !has(n, "desc")):
+					t.Error("a picture is without words")
 				}
 				switch n.Data {
 				case "script", "img", "iframe", "object", "link", "a", "form":
@@ -237,6 +301,94 @@ func TestASuiteIsGreenOnlyIfTheVerdictIsHeld(t *testing.T) {
 	}
 }
 
+// The attributes that Jenkins xUnit's junit-10.xsd allows, which refuses a file with
+// any other.
+var junitAttributes = map[string]string{
+	"testsuites": "name time tests failures errors",
+	"testsuite":  "name tests failures errors group time skipped timestamp hostname id package file log url",
+	"properties": "", "property": "name value",
+	"testcase": "name time classname group",
+	"skipped":  "type message", "error": "type message", "failure": "type message",
+}
+
+func TestJUnitHoldsOnlyWhatItsSchemaAllows(t *testing.T) {
+	seconds := regexp.MustCompile(`^\d+\.\d{3}$`)
+	list := all()
+	list["hostile"] = hostile()
+	for name, r := range list {
+		decoder := xml.NewDecoder(bytes.NewReader(render(t, "junit", r)))
+		for {
+			token, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			start, ok := token.(xml.StartElement)
+			if !ok {
+				continue
+			}
+			allowed, known := junitAttributes[start.Name.Local]
+			if !known {
+				t.Errorf("%s: there is no element %s", name, start.Name.Local)
+			}
+			for _, a := range start.Attr {
+				if !slices.Contains(strings.Fields(allowed), a.Name.Local) {
+					t.Errorf("%s: %s may not have %s", name, start.Name.Local, a.Name.Local)
+				}
+				if a.Name.Local == "time" && !seconds.MatchString(a.Value) {
+					t.Errorf("%s: time %q", name, a.Value)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryLineOfTheTimelineNamesItsSource(t *testing.T) {
+	for name, r := range all() {
+		rows := outliner{r, detail{text: 300, rows: 80}}.moments()
+		for i, row := range rows {
+			if row.Source == "" || row.Text == "" || row.Clock == "" {
+				t.Errorf("%s, line %d: %+v", name, i, row)
+			}
+		}
+		if last := rows[len(rows)-1]; last.Text != "Verdict: "+string(r.Verdict) {
+			t.Errorf("%s ends with %q", name, last.Text)
+		}
+	}
+	r := results()["aborted"]
+	cut := outliner{r, detail{text: 300, rows: 3}}.moments()
+	if len(cut) != 7 || !cut[4].Gap || cut[6].Text != "Verdict: aborted" {
+		t.Errorf("cut to %+v", cut)
+	}
+}
+
+func TestLabelsOfLimitsCoverNeitherDataNorEachOther(t *testing.T) {
+	sc := scale{to: 100, low: 0, high: 1}
+	flat := func(at float64) []point { return []point{{at: 90, min: at, max: at}, {at: 100, min: at, max: at}} }
+	for _, test := range []struct {
+		name   string
+		limits []limit
+		points []point
+		want   []tick
+	}{
+		{"above its line, where it is free", []limit{{.5, "a"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}}},
+		{"below, where data are above", []limit{{.5, "a"}}, flat(.55), []tick{{Y: 75, Label: "a", Shift: labelBelow}}},
+		{"below, at the top of the chart", []limit{{.99, "a"}}, flat(.1), []tick{{Y: 1.5, Label: "a", Shift: labelBelow}}},
+		{"above, at the bottom", []limit{{.01, "a"}}, flat(.05), []tick{{Y: 148.5, Label: "a", Shift: labelAbove}}},
+		{"together, where lines are close", []limit{{.99, "a"}, {.98, "b"}}, flat(1), []tick{{Y: 1.5, Label: "a, b", Shift: labelBelow}, {Y: 3, Shift: labelBelow}}},
+		{"apart, where lines are not", []limit{{.5, "a"}, {.41, "b"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}, {Y: 88.5, Label: "b", Shift: labelBelow}}},
+	} {
+		if got := placed(test.limits, test.points, sc); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %+v", test.name, got)
+		}
+	}
+	if got := sayValue(ticks(-1e-12, 1, 4)[0], "ratio"); got != "0%" {
+		t.Errorf("the lowest tick is %s", got)
+	}
+}
+
 func TestALineIsCutWhereNothingWasRead(t *testing.T) {
 	nan := math.NaN()
 	s := &experiments.Series{Name: "probe.p", Kind: "probe", At: experiments.Floats{0, 1, 2, 3, 4}, Latency: experiments.Floats{0, 1, nan, 1, .5}, Bad: experiments.Floats{0, 1, nan, 0, 0}}
@@ -265,12 +417,12 @@ func TestALineIsCutWhereNothingWasRead(t *testing.T) {
 
 func TestWordsSayNumbersAsPeopleDo(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
-		{sayPercent(.9971), "99.71%"}, {sayPercent(1), "100%"}, {sayPercent(.999967), "99.9967%"}, {sayPercent(.00031), "0.031%"}, {sayPercent(.5), "50%"}, {sayPercent(1.73), "173%"}, {sayPercent(math.NaN()), "unknown"},
-		{sayDuration(120 * time.Millisecond), "120 ms"}, {sayDuration(90 * time.Second), "1m30s"}, {sayDuration(4200 * time.Millisecond), "4.2 s"}, {sayDuration(30 * experiments.Day), "30d"}, {sayDuration(125 * time.Minute), "2h5m"}, {sayDuration(-time.Second), "-1 s"}, {sayDuration(59600 * time.Millisecond), "1m"},
-		{sayCount(2912), "2,912"}, {sayCount(1234567), "1,234,567"}, {sayCount(.5), "0.5"}, {sayCount(-3), "-3"}, {plural(2, "hypothesis"), "2 hypotheses"}, {plural(1, "hit"), "1 hit"},
-		{sayOffset(65 * time.Second), "+1:05"}, {sayOffset(3700 * time.Second), "+1:01:40"}, {sayClock(began.Add(9*time.Hour), began), "25 Nov 00:30:12.000"},
+		{sayPercent(.9971), "99.71%"}, {sayPercent(1), "100%"}, {sayPercent(.999967), "99.9967%"}, {sayPercent(.00031), "0.031%"}, {sayPercent(.5), "50%"}, {sayPercent(.2249), "22.5%"}, {sayPercent(0), "0%"}, {sayPercent(1.73), "173%"}, {sayPercent(math.NaN()), "unknown"},
+		{sayDuration(120 * time.Millisecond), "120ms"}, {sayDuration(90 * time.Second), "1m30s"}, {sayDuration(4200 * time.Millisecond), "4.2s"}, {sayDuration(30 * experiments.Day), "30d"}, {sayDuration(125 * time.Minute), "2h5m"}, {sayDuration(-time.Second), "-1s"}, {sayDuration(59600 * time.Millisecond), "1m"},
+		{sayEvents(59.4), "59"}, {sayEvents(.04), "0.04"}, {sayCount(2912), "2,912"}, {sayCount(1234567), "1,234,567"}, {sayCount(.5), "0.5"}, {sayCount(-3), "-3"}, {plural(2, "hypothesis"), "2 hypotheses"}, {plural(1, "hit"), "1 hit"},
+		{sayOffset(65*time.Second, false), "+1:05"}, {sayOffset(3700*time.Second, false), "+1:01:40"}, {sayOffset(9870*time.Millisecond, true), "+0:09.8"}, {sayClock(began.Add(9*time.Hour), began), "25 Nov 00:30:12.000"},
 		{clean("a\x1b[1;31mb\x1b[0m\r\n c\x1b]0;title\x07d", 50), "ab cd"}, {clean("abcdef", 3), "abc… (3 more characters)"}, {clean("\x1b[", 5), ""}, {clean("a\xffb", 5), "a\ufffdb"},
-		{escape("1. a_b _c_ |x| <b> http://e"), `1\. a_b \_c\_ \|x\| &lt;b&gt; http&#58;//e`}, {code("a`|b"), "`` a`\\|b ``"}, {shellQuoted("a'b c"), `'a'\''b c'`},
+		{escape("1. a_b _c_ |x| <b> http://e"), `1\. a_b \_c\_ \|x\| &lt;b&gt; http&#58;//e`}, {code("a`|b"), "`` a`\\|b ``"}, {shellQuoted("a'b c"), `'a'\''b c'`}, {shellQuoted("a'b\n\t\\c"), `$'a\'b\n\t\\c'`}, {shellQuoted("a\x1b[2J\nb"), "'a b'"}, {escape("99.71% 1) x"), "99.71% 1) x"}, {escape("1) x"), `1\) x`},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %q, want %q", test.got, test.want)

@@ -22,7 +22,8 @@ func after(seconds float64) time.Time {
 }
 
 func judged(phase experiments.Phase, v experiments.Verdict, observed, limit float64, unit string, bad, total float64) *experiments.Judgement {
-	return &experiments.Judgement{Phase: phase, From: after(20), To: after(140), Verdict: v, Observed: experiments.Float(observed), Limit: experiments.Float(limit),
+	span := map[experiments.Phase][2]float64{experiments.PhaseBaseline: {1, 29.9}, experiments.PhaseDisrupt: {40, 150.12}, experiments.PhaseRecover: {155, 199.8}}[phase]
+	return &experiments.Judgement{Phase: phase, From: after(span[0]), To: after(span[1]), Verdict: v, Observed: experiments.Float(observed), Limit: experiments.Float(limit),
 		Unit: unit, Bad: bad, Total: total, Low: experiments.Float(math.NaN()), High: experiments.Float(math.NaN()), Text: "observed " + sayValue(observed, unit)}
 }
 
@@ -34,7 +35,9 @@ func run(v experiments.Verdict) *experiments.Result {
 	r := &experiments.Result{
 		Schema: experiments.ResultSchema, Run: "20261124-153012-slow-payments-7f3a", Scenario: "slow-payments",
 		Description: "Checkout survives a payment provider that answers 300 ms late", Origin: "shop.hcl:31",
-		Digest: "sha256:5f2b", Seed: 7, Version: "0.1.0", Host: "ci-7", Began: began, Ended: after(200),
+		Digest: "sha256:5f2b", Seed: 7, Version: "0.1.0", Host: "ci-7",
+		Rerun: &experiments.Rerun{Command: []string{"gameday", "run", "shop.hcl", "--scenario", "slow-payments", "--seed", "7", "--var", "latency=300 ms"}, Directory: "/home/ada/shop", Secrets: []string{"token"}},
+		Began: began, Ended: after(200),
 		Verdict: v, Reason: "every hypothesis held; everything that was broken is proven mended",
 		Phases: []experiments.PhaseSpan{
 			{Phase: experiments.PhaseBaseline, From: after(1), To: after(30)}, {Phase: experiments.PhaseDisrupt, From: after(30), To: after(150)},
@@ -48,7 +51,7 @@ func run(v experiments.Verdict) *experiments.Result {
 		},
 		Faults: []experiments.FaultResult{
 			{Name: "late-payments", Kind: "toxiproxy_latency", At: 10 * time.Second, Duration: 110 * time.Second, Rounds: 1, Hits: 1, Injected: 1, Restored: 1},
-			{Name: "lose-a-pod", Kind: "pod_kill", After: "late-payments", Every: "30s..120s", Rounds: 1, Hits: 1, Injected: 1, Restored: 1},
+			{Name: "lose-a-pod", Kind: "pod_kill", After: "late-payments", At: 50 * time.Second, Every: "30s..120s", Rounds: 1, Hits: 1, Injected: 1, Restored: 1},
 		},
 		Hits: []experiments.HitResult{
 			{Hit: experiments.Hit{ID: "late-payments/1/payments", Fault: "late-payments", Kind: "toxiproxy_latency", Round: 1, Target: "proxy payments", Holds: "toxiproxy 127.0.0.1:8474 payments", Effect: "answers 300 ms late (jitter 50 ms)", Undo: "remove the toxic", Fuse: experiments.WatchdogFuse, Lasts: 110 * time.Second, Spec: json.RawMessage(`{"proxy":"payments"}`)},
@@ -62,7 +65,8 @@ func run(v experiments.Verdict) *experiments.Result {
 		},
 		SLOs: []experiments.SLOResult{{Name: "checkout", Objective: .999, Window: 30 * experiments.Day, Bad: 8, Total: 3812, Rate: 24.3, Spent: .00013}},
 		Timeline: []experiments.Moment{
-			{At: after(1), Kind: "phase", Text: "Baseline"}, {At: after(40), Kind: "fault", Text: "proxy payments: answers 300 ms late"}, {At: after(150.12), Kind: "fault", Text: "proxy payments: mended"}, {At: after(200), Kind: "phase", Text: "Verdict: " + string(v)},
+			{At: after(30), Kind: "hypothesis", Text: "The baseline holds"}, {At: after(40), Kind: "fault", Text: "late-payments: answers 300 ms late on proxy payments"},
+			{At: after(60), Kind: "note", Text: "The pager went off"}, {At: after(150.12), Kind: "fault", Text: "Everything that was broken is proven mended"}, {At: after(200), Kind: "phase", Text: "Verdict: " + string(v)},
 		},
 	}
 	probe := &experiments.Series{Name: "probe.front_door", Kind: "probe", Unit: "s"}
@@ -105,16 +109,21 @@ func results() map[string]*experiments.Result {
 	aborted.Reason = "guard page-worthy: burn 21.3 of 14.4; everything that was broken is proven mended 120ms later"
 	aborted.Stop = &experiments.Stop{Cause: "guard page-worthy: burn 21.3 of 14.4", Guard: "page-worthy", Breach: after(150), Restored: after(150.12)}
 	aborted.Guards[0].Tripped = true
+	aborted.Guards[0].WorstAt = after(150)
 	aborted.Guards[0].Worst = &experiments.Reading{Breached: true, Used: 1.48, Text: "burn 21.3 of 14.4"}
 	for i := range aborted.Hypotheses {
 		h := &aborted.Hypotheses[i]
-		h.Verdict, h.Reason, h.During, h.Recovery = experiments.Inconclusive, "it held before; the run was stopped", nil, nil
+		h.Verdict, h.Reason, h.During, h.Recovery = experiments.Inconclusive, "while faults were on: the run was over before it could be judged", nil, nil
 	}
 
 	inconclusive := run(experiments.Inconclusive)
 	inconclusive.Reason = `not healthy before anything was broken: "checkout stays available": no data`
 	inconclusive.Phases, inconclusive.Hits, inconclusive.SLOs = inconclusive.Phases[:1], nil, nil
 	inconclusive.Series = inconclusive.Series[:0]
+	inconclusive.Ended = after(31)
+	inconclusive.Timeline = []experiments.Moment{
+		{At: after(30), Kind: "hypothesis", Text: "The baseline does not hold; nothing was touched"}, {At: after(31), Kind: "phase", Text: "Verdict: inconclusive"},
+	}
 	for i := range inconclusive.Faults {
 		f := &inconclusive.Faults[i]
 		f.Hits, f.Injected, f.Restored = 0, 0, 0
@@ -135,6 +144,12 @@ func results() map[string]*experiments.Result {
 	broken.Hits[0].Step, broken.Hits[0].State, broken.Hits[0].Error = experiments.Stuck, "", "connection refused"
 	broken.Hits[0].Mended, broken.Hits[0].Verified = "", time.Time{}
 	broken.Faults[0].Restored = 0
+	broken.Phases = broken.Phases[:3]
+	broken.Phases[2].To = broken.Ended
+	for i := range broken.Hypotheses {
+		h := &broken.Hypotheses[i]
+		h.Verdict, h.Reason, h.Recovery = experiments.Inconclusive, "after the faults: the run was over before it could be judged", nil
+	}
 	return map[string]*experiments.Result{"held": run(experiments.Held), "refuted": refuted, "aborted": aborted, "inconclusive": inconclusive, "not-restored": broken}
 }
 

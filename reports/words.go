@@ -166,7 +166,7 @@ func sayPercent(share float64) string {
 	distance := math.Min(math.Abs(percent), math.Abs(100-percent))
 	decimals := 0
 	if distance > 0 && math.Abs(percent) < 200 {
-		decimals = min(max(0, 1-int(math.Floor(math.Log10(distance)+1e-9))), 8)
+		decimals = min(max(1, 1-int(math.Floor(math.Log10(distance)+1e-9))), 8)
 	}
 	text := strconv.FormatFloat(percent, 'f', decimals, 64)
 	if strings.Contains(text, ".") {
@@ -175,24 +175,34 @@ func sayPercent(share float64) string {
 	return text + "%"
 }
 
-// sayDuration writes a duration as people say it: 120 ms, 2.4 s, 1m30s, 2h5m, 30d.
+// sayEvents writes a count of events. Counts from a server's rates are estimates with
+// a fraction that means nothing, so it is kept only where it tells some from none.
+func sayEvents(number float64) string {
+	if number >= 1 || number <= -1 {
+		number = math.Round(number)
+	}
+	return sayCount(number)
+}
+
+// sayDuration writes a duration as a scenario does, with no more digits than mean
+// something: 120ms, 2.4s, 1m30s, 2h5m, 30d.
 func sayDuration(d time.Duration) string {
 	if d < 0 {
 		return "-" + sayDuration(-d)
 	}
 	switch {
 	case d == 0:
-		return "0 s"
+		return "0s"
 	case d < time.Millisecond:
-		return trimmed(d.Seconds()*1e3, 2) + " ms"
+		return trimmed(d.Seconds()*1e3, 2) + "ms"
 	case d < 10*time.Millisecond:
-		return trimmed(d.Seconds()*1e3, 1) + " ms"
+		return trimmed(d.Seconds()*1e3, 1) + "ms"
 	case d < 999500*time.Microsecond:
-		return trimmed(d.Seconds()*1e3, 0) + " ms"
+		return trimmed(d.Seconds()*1e3, 0) + "ms"
 	case d < 9950*time.Millisecond:
-		return trimmed(d.Seconds(), 2) + " s"
+		return trimmed(d.Seconds(), 2) + "s"
 	case d < 59500*time.Millisecond:
-		return trimmed(d.Seconds(), 0) + " s"
+		return trimmed(d.Seconds(), 0) + "s"
 	case d < time.Hour-500*time.Millisecond:
 		d = d.Round(time.Second)
 		return parts(int(d/time.Minute), "m", int(d%time.Minute/time.Second), "s")
@@ -251,17 +261,22 @@ func sayClock(at, began time.Time) string {
 	return at.Format("2 Jan 15:04:05.000")
 }
 
-// sayOffset writes the time since the run began: +1:05, +2:03:10.
-func sayOffset(d time.Duration) string {
+// sayOffset writes the time since the run began: +1:05, +2:03:10; in a short run
+// with tenths of a second, +1:05.3, because there they matter.
+func sayOffset(d time.Duration, short bool) string {
 	sign := "+"
 	if d < 0 {
 		sign, d = "-", -d
 	}
+	tenths := ""
+	if short {
+		tenths = fmt.Sprintf(".%d", d%time.Second/(100*time.Millisecond))
+	}
 	seconds := int(d / time.Second)
 	if seconds >= 3600 {
-		return fmt.Sprintf("%s%d:%02d:%02d", sign, seconds/3600, seconds/60%60, seconds%60)
+		return fmt.Sprintf("%s%d:%02d:%02d%s", sign, seconds/3600, seconds/60%60, seconds%60, tenths)
 	}
-	return fmt.Sprintf("%s%d:%02d", sign, seconds/60, seconds%60)
+	return fmt.Sprintf("%s%d:%02d%s", sign, seconds/60, seconds%60, tenths)
 }
 
 // quoted puts a name into typographic quotes.
@@ -273,15 +288,26 @@ func sentence(text string) string {
 		return ""
 	}
 	first, size := utf8.DecodeRuneInString(text)
-	text = string(unicode.ToUpper(first)) + text[size:]
-	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+	return closed(string(unicode.ToUpper(first)) + text[size:])
+}
+
+// closed ends a text with a full stop, for the end of a sentence that began before it.
+func closed(text string) string {
+	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
 		return text
 	}
 	return text + "."
 }
 
-// shellQuoted quotes an argument for a POSIX shell where that is needed.
+// shellQuoted quotes an argument for a POSIX shell where that is needed. Line breaks
+// and tabs are kept, as the escapes of $'...'; what nobody sees is removed.
 func shellQuoted(argument string) string {
+	if strings.ContainsAny(argument, "\n\t") && !strings.ContainsFunc(argument, func(char rune) bool {
+		return char != '\n' && char != '\t' && (unicode.IsControl(char) || hidden(char))
+	}) && len(argument) <= commandLimit {
+		return "$'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\n", `\n`, "\t", `\t`).Replace(argument) + "'"
+	}
+	argument = clean(argument, commandLimit)
 	plain := argument != "" && !strings.ContainsFunc(argument, func(char rune) bool {
 		return !(char >= 'a' && char <= 'z' || char >= 'A' && char <= 'Z' || char >= '0' && char <= '9' || strings.ContainsRune("-_./:=+,@%", char))
 	})

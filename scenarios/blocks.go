@@ -30,6 +30,7 @@ func (p *pass) collect(bodies []*hclsyntax.Body) {
 }
 
 func (p *pass) strayAttribute(attribute *hclsyntax.Attribute, known []string) {
+	p.c.uncertain[reference(attribute.Name)] = true
 	if slices.Contains(known, attribute.Name) {
 		p.errorf(attribute.NameRange, "Block expected", "%q is a block: write %s { ... } without the equals sign.", attribute.Name, attribute.Name)
 		return
@@ -41,24 +42,25 @@ func (p *pass) collectBlock(block *hclsyntax.Block, known []string) {
 	c := p.c
 	switch block.Type {
 	case "variable":
-		if p.labels(block, "name") && p.identifier(block, 0) && p.claim("var."+block.Labels[0], block) {
-			c.variables = append(c.variables, &variable{name: block.Labels[0], block: block})
+		if p.named(block, "name") && p.claim("var."+block.Labels[0], block) {
+			v := &variable{name: block.Labels[0], block: block}
+			c.variables, c.varByName[v.name] = append(c.variables, v), v
 		}
 	case "locals":
-		if p.labels(block) {
-			p.collectLocals(block)
-		}
+		p.labels(block) // with a label too many, what it declares is still there
+		p.collectLocals(block)
 	case "slo":
-		if p.labels(block, "name") && p.identifier(block, 0) {
+		if p.named(block, "name") {
 			p.claim("slo."+block.Labels[0], block)
 			c.slos = append(c.slos, block)
 		}
 	case "probe":
-		if p.labels(block, "kind", "name") && p.identifier(block, 1) {
+		if p.named(block, "kind", "name") {
 			p.claim("probe."+block.Labels[1], block)
 			c.probes = append(c.probes, block)
 		}
 	case "scenario":
+		p.misplaced(block, known)
 		if p.labels(block, "name") && p.scenarioName(block) {
 			p.claim("scenario."+block.Labels[0], block)
 			c.scenarios = append(c.scenarios, block)
@@ -72,7 +74,27 @@ func (p *pass) collectBlock(block *hclsyntax.Block, known []string) {
 	}
 }
 
+// named checks the labels of a block whose last one is its name in references.
+func (p *pass) named(block *hclsyntax.Block, want ...string) bool {
+	if p.labels(block, want...) && p.identifier(block, len(want)-1) {
+		return true
+	}
+	p.c.uncertain[reference(block.Type)] = true
+	return false
+}
+
+// misplaced reports blocks within a scenario that stand beside one.
+func (p *pass) misplaced(scenario *hclsyntax.Block, known []string) {
+	for _, block := range scenario.Body.Blocks {
+		if slices.Contains(known, block.Type) {
+			p.errorf(block.TypeRange, "Misplaced block", "A block %s stands beside the scenario and not within it: move it out of its braces.", block.Type)
+			p.c.uncertain[reference(block.Type)] = true
+		}
+	}
+}
+
 func (p *pass) unknownTop(block *hclsyntax.Block, known []string) {
+	p.c.uncertain[reference(nearest(block.Type, known))] = true
 	if slices.Contains(scenarioBlocks, block.Type) {
 		p.errorf(block.TypeRange, "Misplaced block", "A %s stands within a scenario: scenario \"name\" { %s ... }.", block.Type, block.Type)
 		return
@@ -86,16 +108,18 @@ func (p *pass) collectConnection(block *hclsyntax.Block, kind row) {
 	switch len(block.Labels) {
 	case 0:
 	case 1:
-		if !p.identifier(block, 0) {
+		if !p.named(block, "name") {
 			return
 		}
 		name = block.Labels[0]
 		if slices.Contains(exportsOf(kind), name) {
 			p.errorf(block.LabelRanges[0], "Name not allowed", "%q is a value that a %s has, so %s.%s would mean two things. Choose another name.", name, kind.name, kind.name, name)
+			c.uncertain[kind.name] = true
 			return
 		}
 	default:
 		p.errorf(block.LabelRanges[1], "Too many labels", "A connection has a name or none: %s { ... } or %s \"name\" { ... }.", block.Type, block.Type)
+		c.uncertain[kind.name] = true
 		return
 	}
 	instance := &connection{kind: kind, name: name, block: block}
@@ -106,6 +130,7 @@ func (p *pass) collectConnection(block *hclsyntax.Block, kind row) {
 
 func (p *pass) collectLocals(block *hclsyntax.Block) {
 	for _, nested := range block.Body.Blocks {
+		p.c.uncertain["local"] = true
 		p.errorf(nested.TypeRange, "Attribute expected", "A locals block holds name = value only: write %s = { ... }.", nested.Type)
 	}
 	for _, attribute := range inOrder(block.Body.Attributes) {
@@ -115,7 +140,8 @@ func (p *pass) collectLocals(block *hclsyntax.Block) {
 			continue
 		}
 		p.c.declared[address] = attribute.NameRange
-		p.c.locals = append(p.c.locals, &local{name: attribute.Name, attribute: attribute})
+		l := &local{name: attribute.Name, attribute: attribute}
+		p.c.locals, p.c.localByName[l.name] = append(p.c.locals, l), l
 	}
 }
 
@@ -159,8 +185,11 @@ func (p *pass) identifier(block *hclsyntax.Block, label int) bool {
 
 // reference is the word that references to a block begin with.
 func reference(blockType string) string {
-	if blockType == "variable" {
+	switch blockType {
+	case "variable":
 		return "var"
+	case "locals":
+		return "local"
 	}
 	return blockType
 }

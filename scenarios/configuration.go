@@ -38,6 +38,15 @@ type Configuration struct {
 	bad    map[hcl.Expression]bool // expressions with a reference to nothing
 	loaded *Diagnostics
 
+	// What a wrong block would have declared is not missing as well: uncertain has the
+	// first words of such references, and partial tells that a file could not be read.
+	uncertain map[string]bool
+	partial   bool
+
+	effort      *effort // of the pass that is going on
+	localByName map[string]*local
+	varByName   map[string]*variable
+
 	secrets []string
 	public  []string // texts that nonsensitive() let through
 
@@ -70,6 +79,22 @@ func (c *Configuration) Secrets() []string {
 		return strings.Compare(a, b)
 	})
 	return slices.Compact(list)
+}
+
+// Given returns what --var or the environment said of variables, as name=value in the
+// order of the declarations, and apart from that the names of the sensitive ones among
+// them. Values from files of variables are not in it.
+func (c *Configuration) Given() (settings, sensitive []string) {
+	for _, v := range c.variables {
+		switch {
+		case v.given == nil:
+		case v.sensitive:
+			sensitive = append(sensitive, v.name)
+		default:
+			settings = append(settings, v.name+"="+*v.given)
+		}
+	}
+	return settings, sensitive
 }
 
 func (c *Configuration) keepSecret(text string) {

@@ -162,10 +162,8 @@ func (c *Configuration) referred(expression hcl.Expression) []node {
 		root := traversal.RootName()
 		name, _, _ := step(traversal, 1)
 		if root == "local" {
-			for _, l := range c.locals {
-				if l.name == name {
-					list = append(list, l)
-				}
+			if l, found := c.localByName[name]; found {
+				list = append(list, l)
 			}
 			continue
 		}
@@ -189,6 +187,10 @@ func (p *pass) evaluateNode(n node) *outcome {
 		value, ok := p.evaluate(n.attribute.Expr, nil)
 		if ok && size(value) > maxSize {
 			p.errorf(n.at(), "Local too large", "The value of %s is larger than 1 MiB.", n.address())
+			ok = false
+		}
+		if ok && unwieldyWithin(value) {
+			p.errorf(n.at(), "Number too large", "In %s is a number that is infinite, or has more than %d digits.", n.address(), mostDigits)
 			ok = false
 		}
 		if !ok {
@@ -329,6 +331,7 @@ func (c *Configuration) Open(ctx context.Context) error {
 	if c.known != nil {
 		return errors.New("open the configuration: it is open already; close it first")
 	}
+	c.effort = &effort{}
 	p := &pass{c: c, locals: map[string]cty.Value{}, open: true}
 	for _, n := range c.order {
 		p.evaluateNode(n)

@@ -25,6 +25,13 @@ type pass struct {
 	probes map[string]*experiments.Probed
 	// open tells that the connections are open.
 	open bool
+	// syntax is the syntax errors, and broken the offset in each file with one from
+	// which on other problems may follow from it.
+	syntax hcl.Diagnostics
+	broken map[string]int
+	// unread tells that a file of variables could not be read: it might have given any
+	// variable its value.
+	unread bool
 }
 
 // outcome tells what became of the attributes of a block.
@@ -94,6 +101,14 @@ func (p *pass) body(block *hclsyntax.Block, what string, faults map[string]cty.V
 			}
 		}
 	}
+	for _, nested := range block.Body.Blocks {
+		// An attribute that was written as a block, which unknownBlocks reports.
+		out.failed[nested.Type] = out.failed[nested.Type] || slices.ContainsFunc(targets, func(t target) bool {
+			a, found := t.shape.find(nested.Type)
+			return found && !a.block
+		})
+	}
+	maps.DeleteFunc(out.failed, func(_ string, failed bool) bool { return !failed })
 	for _, t := range targets {
 		for _, a := range t.shape {
 			field := t.value.FieldByIndex(a.index)
@@ -260,6 +275,10 @@ func (p *pass) foreign(diagnostic *hcl.Diagnostic) {
 	at := hcl.Range{}
 	if diagnostic.Subject != nil {
 		at = *diagnostic.Subject
+	}
+	if strings.Contains(diagnostic.Detail, tooMuchDetail) && diagnostic.Summary != tooMuchSummary {
+		p.list = append(p.list, p.c.effort.tell(at)...)
+		return
 	}
 	p.add(diagnostic.Severity, at, diagnostic.Summary, p.c.redact(diagnostic.Detail))
 }

@@ -84,9 +84,13 @@ func Merge(several ...*Diagnostics) *Diagnostics {
 // palette is the escape sequences of a coloured text; all empty without colour.
 type palette struct{ failure, warning, strong, faint, reset string }
 
+// mostShown is how many diagnostics a person is shown; what has more is another
+// format, or generated.
+const mostShown = 100
+
 // WriteText writes the diagnostics for a person: what is wrong, the source line
-// with a caret under the words it is about, and what to write instead. A width of
-// zero does not wrap.
+// with a caret under the words it is about, and what to write instead. After a
+// hundred the rest is counted. A width of zero does not wrap.
 func (d *Diagnostics) WriteText(w io.Writer, width int, colour bool) error {
 	if d == nil {
 		return nil
@@ -99,6 +103,10 @@ func (d *Diagnostics) WriteText(w io.Writer, width int, colour bool) error {
 	for i, diagnostic := range d.list {
 		if i > 0 {
 			out.WriteByte('\n')
+		}
+		if i == mostShown && len(d.list) > mostShown+1 {
+			fmt.Fprintf(&out, "%d more are not shown.\n", len(d.list)-i)
+			break
 		}
 		d.writeOne(&out, diagnostic, width, p)
 	}
@@ -286,6 +294,19 @@ func nearest(got string, known []string) string {
 		if distance := levenshtein.Distance(got, name, nil); distance < least && distance < utf8.RuneCountInString(name) {
 			best, least = name, distance
 		}
+	}
+	if best != "" || utf8.RuneCountInString(got) < 4 {
+		return best
+	}
+	// "latency" for toxiproxy_latency, if nothing else has that word in it.
+	for _, name := range known {
+		if !slices.Contains(strings.Split(name, "_"), got) && !strings.HasSuffix(name, "_"+got) {
+			continue
+		}
+		if best != "" {
+			return ""
+		}
+		best = name
 	}
 	return best
 }

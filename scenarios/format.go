@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
@@ -20,7 +19,7 @@ func Format(name string, src []byte) ([]byte, *Diagnostics) {
 	if !p.readable(name, src) {
 		return src, p.finish(sources)
 	}
-	if _, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
+	if _, diags := parse(name, src); diags.HasErrors() {
 		p.list = append(p.list, diags...)
 		return src, p.finish(sources)
 	}

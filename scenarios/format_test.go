@@ -75,7 +75,7 @@ func TestShortTextsDoNotBecomeGigabytes(t *testing.T) {
 	}
 	for name, source := range map[string]string{
 		"Local too large":            doubling + "}",
-		"a width has at most four":   `locals { a = format("%999999999d", 1) }`,
+		tooMuchSummary:               `locals { a = format("%999999999d", 1) }`,
 		"no function named \"setpro": `locals { a = setproduct([1], [2]) }`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -12,9 +11,21 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// makeFunctions returns the functions of the language. All are pure but env().
-// Those of Terraform that turn a short call into gigabytes are not among them.
+// makeFunctions returns the functions of the language. All are pure but env(), and
+// all count what they cost.
 func (c *Configuration) makeFunctions() map[string]function.Function {
+	functions := pureFunctions()
+	for name, f := range functions {
+		functions[name] = c.meteredFunction(name, f)
+	}
+	functions["env"] = c.envFunction()
+	functions["nonsensitive"] = c.nonsensitiveFunction()
+	return functions
+}
+
+// pureFunctions are those of Terraform, but the few that turn a short call into
+// gigabytes.
+func pureFunctions() map[string]function.Function {
 	return map[string]function.Function{
 		"abs":             stdlib.AbsoluteFunc,
 		"base64decode":    textFunction(decodeBase64),
@@ -30,11 +41,10 @@ func (c *Configuration) makeFunctions() map[string]function.Function {
 		"csvdecode":       stdlib.CSVDecodeFunc,
 		"distinct":        stdlib.DistinctFunc,
 		"element":         stdlib.ElementFunc,
-		"env":             c.envFunction(),
 		"flatten":         stdlib.FlattenFunc,
 		"floor":           stdlib.FloorFunc,
-		"format":          narrow(stdlib.FormatFunc),
-		"formatlist":      narrow(stdlib.FormatListFunc),
+		"format":          stdlib.FormatFunc,
+		"formatlist":      stdlib.FormatListFunc,
 		"index":           stdlib.IndexFunc,
 		"join":            stdlib.JoinFunc,
 		"jsondecode":      stdlib.JSONDecodeFunc,
@@ -47,7 +57,6 @@ func (c *Configuration) makeFunctions() map[string]function.Function {
 		"max":             stdlib.MaxFunc,
 		"merge":           stdlib.MergeFunc,
 		"min":             stdlib.MinFunc,
-		"nonsensitive":    c.nonsensitiveFunction(),
 		"parseint":        stdlib.ParseIntFunc,
 		"pow":             stdlib.PowFunc,
 		"range":           stdlib.RangeFunc,
@@ -85,33 +94,6 @@ func (c *Configuration) makeFunctions() map[string]function.Function {
 // FunctionNames lists the functions that expressions may call, sorted.
 func FunctionNames() []string {
 	return slices.Sorted(maps.Keys((&Configuration{}).makeFunctions()))
-}
-
-// wide matches a verb with a width or precision of five digits and more.
-var wide = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{5}`)
-
-// narrow keeps a format function from padding to gigabytes.
-func narrow(f function.Function) function.Function {
-	check := func(args []cty.Value) error {
-		if len(args) == 0 || args[0].Type() != cty.String || !args[0].IsKnown() || args[0].IsNull() {
-			return nil
-		}
-		if wide.MatchString(args[0].AsString()) {
-			return function.NewArgErrorf(0, "a width has at most four digits")
-		}
-		return nil
-	}
-	return function.New(&function.Spec{
-		Params:   f.Params(),
-		VarParam: f.VarParam(),
-		Type: func(args []cty.Value) (cty.Type, error) {
-			if err := check(args); err != nil {
-				return cty.NilType, err
-			}
-			return f.ReturnTypeForValues(args)
-		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
-	})
 }
 
 func textFunction(change func(string) (string, error)) function.Function {

@@ -43,12 +43,16 @@ func (l Language) Load(path string, options Options) (*Configuration, *Diagnosti
 		declared:        map[string]hcl.Range{},
 		used:            map[string]bool{},
 		bad:             map[hcl.Expression]bool{},
+		uncertain:       map[string]bool{},
+		effort:          &effort{},
+		localByName:     map[string]*local{},
+		varByName:       map[string]*variable{},
 	}
 	for _, kind := range c.connectionKinds {
 		c.connectionTypes[reflect.TypeOf(kind.make())] = kind.name
 	}
 	c.functions = c.makeFunctions()
-	p := &pass{c: c, locals: map[string]cty.Value{}}
+	p := &pass{c: c, locals: map[string]cty.Value{}, broken: map[string]int{}}
 
 	bodies := p.parse(p.files(path))
 	c.source.Digest = digest(c.source.Files)
@@ -62,7 +66,11 @@ func (l Language) Load(path string, options Options) (*Configuration, *Diagnosti
 	for _, block := range c.scenarios {
 		p.scenario(block)
 	}
-	p.unused()
+	p.settle()
+	if !p.list.HasErrors() {
+		// What is wrong may be the very place that was to use it.
+		p.unused()
+	}
 	c.loaded = p.finish(c.sources)
 	return c, c.loaded
 }
@@ -77,7 +85,11 @@ type file struct {
 func (p *pass) files(path string) []file {
 	info, err := os.Stat(path)
 	if err != nil {
-		p.errorf(hcl.Range{}, "No such file or directory", "%s cannot be read: %s. Give the path of an .hcl file, or of a directory that holds some.", path, cause(err))
+		summary := "Unreadable path"
+		if errors.Is(err, fs.ErrNotExist) {
+			summary = "No such file or directory"
+		}
+		p.errorf(hcl.Range{}, summary, "%s cannot be read: %s. Give the path of an .hcl file, or of a directory that holds some.", path, cause(err))
 		return nil
 	}
 	paths := []string{path}
@@ -100,13 +112,28 @@ func (p *pass) files(path string) []file {
 	}
 	var list []file
 	for _, name := range paths {
+		// A path that is given may be a pipe; one that happens to lie in a directory
+		// would be waited for.
+		if info.IsDir() && !isRegular(name) {
+			p.errorf(hcl.Range{}, "Unreadable file", "%s is not a file that can be read. Take it out of the directory, or give it another name.", name)
+			p.c.partial = true
+			continue
+		}
 		if text, ok := p.read(name); ok {
 			list = append(list, file{name, text})
 			p.c.base[name] = filepath.Base(name)
 			p.c.source.Files = append(p.c.source.Files, experiments.SourceFile{Name: filepath.Base(name), Text: string(text)})
+		} else {
+			p.c.partial = true
 		}
 	}
 	return list
+}
+
+// isRegular tells whether a path is a file, and no pipe, device or directory.
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // read reads one file and refuses what the parser should not see.
@@ -142,6 +169,9 @@ func (p *problems) readable(name string, text []byte) bool {
 		}
 		at := position(name, text, offset)
 		p.errorf(at, "Not UTF-8", "The byte 0x%02x at line %d, column %d is not UTF-8. Save the file as UTF-8.", text[offset], at.Start.Line, at.Start.Column)
+	case bytes.ContainsFunc(text, isControl):
+		offset := bytes.IndexFunc(text, isControl)
+		p.errorf(position(name, text, offset), "Control character", "A control character (0x%02x) stands here, which is not seen. Take it out; in a text, write an escape such as \\u%04x.", text[offset], text[offset])
 	default:
 		if offset := tooDeep(text); offset >= 0 {
 			p.errorf(position(name, text, offset), "Nested too deeply", "Brackets may nest %d deep, and an expression may chain %d operators. Take the inner parts out into locals.", maxDepth, maxChain)
@@ -151,6 +181,9 @@ func (p *problems) readable(name string, text []byte) bool {
 	}
 	return false
 }
+
+// isControl tells what no text file holds: NUL, escape and others that are not seen.
+func isControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f }
 
 // readAtMost reads a file, and one byte more than most if it has more.
 func readAtMost(name string, most int64) ([]byte, error) {
@@ -186,18 +219,30 @@ func cause(err error) error {
 func (p *pass) parse(files []file) []*hclsyntax.Body {
 	var bodies []*hclsyntax.Body
 	for _, f := range files {
-		parsed, diags := hclsyntax.ParseConfig(f.text, f.name, hcl.InitialPos)
-		for _, diagnostic := range diags {
-			p.list = append(p.list, diagnostic)
+		body, diags := parse(f.name, f.text)
+		if diags.HasErrors() {
+			p.c.partial = true
+			p.broken[f.name] = doubtful(f.text, body, diags)
+			p.syntax = append(p.syntax, diags...)
 		}
-		if parsed == nil {
-			continue
-		}
-		if body, ok := parsed.Body.(*hclsyntax.Body); ok {
+		if body != nil {
+			p.meter(body)
 			bodies = append(bodies, body)
 		}
 	}
 	return bodies
+}
+
+// settle puts the syntax errors in the place of what follows from them.
+func (p *pass) settle() {
+	p.list = slices.DeleteFunc(p.list, func(d *hcl.Diagnostic) bool {
+		if d.Subject == nil {
+			return false
+		}
+		from, broken := p.broken[d.Subject.Filename]
+		return broken && d.Subject.Start.Byte >= from
+	})
+	p.list = append(p.list, p.syntax...)
 }
 
 // digest is over the names and texts, each with its length before it, so that no

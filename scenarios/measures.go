@@ -3,10 +3,12 @@ package scenarios
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
@@ -39,6 +41,8 @@ type declaredSLO struct {
 	value *experiments.SLO
 	// claims tells that the block names something to measure, whether right or wrong.
 	claims bool
+	// unclaimed is the diagnostic where it names nothing.
+	unclaimed *hcl.Diagnostic
 }
 
 // declare decodes probes and slos. All exist, still empty, before the first is
@@ -165,13 +169,24 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 		first = nested
 		p.sli(nested, into.value)
 	}
-	into.claims = first != nil || out.has("probe")
+	into.claims = first != nil || out.has("probe") || p.nearlyBlock(block, "sli")
 	switch {
 	case first != nil && out.has("probe"):
 		p.errorf(header(first), "Two things to measure", "The %s rests on a probe and on an sli block. Keep one of them.", what)
 	case !into.claims:
-		p.errorf(header(block), "SLO that rests on nothing", "The %s has nothing to count. Give it probe = probe.name, or an sli block with its queries.", what)
+		into.unclaimed = p.add(hcl.DiagError, header(block), "SLO that rests on nothing", fmt.Sprintf("The %s has nothing to count. Give it probe = probe.name, or an sli block with its queries.", what))
 	}
+}
+
+// nearlyBlock tells whether a block was meant to have one of a type: it is misspelt,
+// or written with an equals sign. That was reported.
+func (p *pass) nearlyBlock(block *hclsyntax.Block, blockType string) bool {
+	if block.Body.Attributes[blockType] != nil {
+		return true
+	}
+	return slices.ContainsFunc(block.Body.Blocks, func(b *hclsyntax.Block) bool {
+		return nearest(b.Type, []string{blockType}) != ""
+	})
 }
 
 func (p *pass) sli(block *hclsyntax.Block, into *experiments.SLO) {

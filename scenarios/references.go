@@ -15,6 +15,7 @@ type roots struct {
 	measures bool     // slo and probe
 	scenario bool     // fault
 	faults   []string // those of the scenario
+	unsure   bool     // a fault of the scenario is not among them
 }
 
 // checkReferences looks at every expression of the configuration before any is
@@ -33,8 +34,11 @@ func (p *pass) checkReferences() {
 	for _, block := range c.scenarios {
 		where := roots{measures: true, scenario: true}
 		for _, nested := range block.Body.Blocks {
-			if nested.Type == "fault" && len(nested.Labels) == 2 {
+			switch {
+			case nested.Type == "fault" && len(nested.Labels) == 2:
 				where.faults = append(where.faults, nested.Labels[1])
+			case nested.Type == "fault" || nearest(nested.Type, scenarioBlocks) == "fault":
+				where.unsure = true
 			}
 		}
 		p.checkBody(block.Body, where)
@@ -117,12 +121,18 @@ func (p *pass) checkNamed(traversal hcl.Traversal, root, name string, at hcl.Ran
 	}
 	if root == "fault" {
 		if !slices.Contains(where.faults, name) {
+			if where.unsure || p.c.partial {
+				return false
+			}
 			p.unknown(at, "Reference to nothing", fmt.Sprintf("This scenario has no fault %q.", name), name, where.faults, "It has no faults.")
 			return false
 		}
 	} else {
 		address := root + "." + name
 		if _, found := p.c.declared[address]; !found {
+			if p.c.unsure(root) {
+				return false
+			}
 			p.unknown(at, "Reference to nothing", fmt.Sprintf("There is no %s %q.", word, name), name, p.c.declaredNames(root), fmt.Sprintf("No %s is declared.", word))
 			return false
 		}
@@ -145,6 +155,9 @@ func (p *pass) checkConnection(traversal hcl.Traversal, kind row) bool {
 			p.errorf(at, "Reference to nothing", "Write %s.name for one of the connections.", kind.name)
 			return false
 		}
+		if !unlabelled && p.c.unsure(kind.name) {
+			return false
+		}
 		if !unlabelled {
 			p.unknown(traversal.SourceRange(), "Reference to nothing", fmt.Sprintf("No %s without a name is declared.", kind.name), "", prefixed(kind.name+".", p.c.declaredNames(kind.name)),
 				fmt.Sprintf("Declare it: %s { ... }. Where it is left out, the built-in one is used.", kind.name))
@@ -155,6 +168,8 @@ func (p *pass) checkConnection(traversal hcl.Traversal, kind row) bool {
 	next := 1
 	if _, found := p.c.declared[kind.name+"."+name]; found {
 		next = 2
+	} else if p.c.unsure(kind.name) && !(unlabelled && slices.Contains(exports, name)) {
+		return false
 	} else if !unlabelled || !slices.Contains(exports, name) {
 		known := p.c.declaredNames(kind.name)
 		if unlabelled {
@@ -181,6 +196,10 @@ func prefixed(prefix string, list []string) []string {
 
 func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, root string, at hcl.Range, where roots) {
 	if whole, isReference := expression.(*hclsyntax.ScopeTraversalExpr); isReference && len(traversal) == 1 {
+		if addresses := p.c.addressesOf(root, where); len(addresses) > 0 {
+			p.add(hcl.DiagError, whole.Range(), "Incomplete reference", fmt.Sprintf("A reference begins with what it refers to. Did you mean %q?", addresses[0])).Extra = suggestion(addresses[0])
+			return
+		}
 		p.errorf(whole.Range(), "Text without quotes", "A bare word is a reference. If %q is meant as a text, write it in quotes: \"%s\".", root, root)
 		return
 	}
@@ -195,6 +214,10 @@ func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, r
 	sentence := fmt.Sprintf("References do not begin with %q.", root)
 	p.unknown(at, "Reference to nothing", sentence, root, known, "")
 }
+
+// unsure tells that references which begin with root may lead to something that
+// could not be read.
+func (c *Configuration) unsure(root string) bool { return c.partial || c.uncertain[root] }
 
 // declaredNames lists the names declared under a root, in the order of the files.
 func (c *Configuration) declaredNames(root string) []string {
@@ -245,10 +268,8 @@ func (p *pass) scope(expression hcl.Expression, faults map[string]cty.Value) *hc
 func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value {
 	switch root {
 	case "var":
-		for _, v := range p.c.variables {
-			if v.name == name && v.value != cty.NilVal {
-				return v.value
-			}
+		if v, found := p.c.varByName[name]; found && v.value != cty.NilVal {
+			return v.value
 		}
 	case "local":
 		if value, found := p.locals[name]; found {
@@ -268,4 +289,22 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 		}
 	}
 	return cty.DynamicVal
+}
+
+// addressesOf lists what a name may be short for: "door" for probe.door.
+func (c *Configuration) addressesOf(name string, where roots) []string {
+	roots := []string{"var", "local"}
+	if where.measures {
+		roots = append(roots, "slo", "probe")
+	}
+	if slices.Contains(where.faults, name) {
+		return []string{"fault." + name}
+	}
+	var list []string
+	for _, root := range roots {
+		if _, found := c.declared[root+"."+name]; found {
+			list = append(list, root+"."+name)
+		}
+	}
+	return list
 }

@@ -29,6 +29,7 @@ func (c *Configuration) Experiments() ([]*experiments.Experiment, *Diagnostics) 
 		p.errorf(hcl.Range{}, "Configuration not open", "The experiments are known when the connections are open.")
 		return nil, p.finish(c.sources)
 	}
+	c.effort = &effort{}
 	p := &pass{c: c, locals: c.known.locals, open: true}
 	p.declare()
 	var list []*experiments.Experiment
@@ -54,7 +55,7 @@ type assembly struct {
 func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 	what := fmt.Sprintf("scenario %q", block.Labels[0])
 	var common scenarioBlock
-	out := p.body(block, what, nil, scenarioBlocks, &common)
+	out := p.body(p.withoutMisplaced(block), what, nil, scenarioBlocks, &common)
 	s := &assembly{
 		experiment: &experiments.Experiment{
 			Name:           block.Labels[0],
@@ -111,6 +112,18 @@ func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 	return s.experiment
 }
 
+// withoutMisplaced is a scenario without the blocks that were reported to stand
+// beside one.
+func (p *pass) withoutMisplaced(block *hclsyntax.Block) *hclsyntax.Block {
+	own, body := *block, *block.Body
+	body.Blocks = slices.DeleteFunc(slices.Clone(body.Blocks), func(b *hclsyntax.Block) bool {
+		_, isConnection := findRow(p.c.connectionKinds, b.Type)
+		return isConnection || slices.Contains(languageBlocks, b.Type)
+	})
+	own.Body = &body
+	return &own
+}
+
 // times checks how the durations of a scenario fit together.
 func (p *pass) times(s *assembly, out *outcome) {
 	e := s.experiment
@@ -127,7 +140,9 @@ func (p *pass) times(s *assembly, out *outcome) {
 // complete says what a scenario lacks as a whole.
 func (p *pass) complete(s *assembly) {
 	has := func(blockType string) bool {
-		return slices.ContainsFunc(s.block.Body.Blocks, func(b *hclsyntax.Block) bool { return b.Type == blockType })
+		return slices.ContainsFunc(s.block.Body.Blocks, func(b *hclsyntax.Block) bool {
+			return b.Type == blockType || nearest(b.Type, scenarioBlocks) == blockType // reported already
+		})
 	}
 	if !has("hypothesis") {
 		p.errorf(header(s.block), "Scenario without a hypothesis", "A run shows whether a hypothesis holds; without one there is nothing to show. Add hypothesis \"name\" { probe = probe.name }, for example.")
@@ -200,6 +215,7 @@ func (p *pass) looks(s *assembly, guard experiments.Guard, out *outcome, block *
 		s.uses(nil, slo)
 		at := out.at("slo", block)
 		if declared, found := p.slos[slo.Name]; found && !declared.claims {
+			p.list = slices.DeleteFunc(p.list, func(d *hcl.Diagnostic) bool { return d == declared.unclaimed })
 			p.errorf(at, "Guard on an SLO that is never measured", "slo.%s has neither a probe nor an sli block, so this guard would never see an event. Give the slo (%s) something to count.", slo.Name, slo.Origin)
 			continue
 		}

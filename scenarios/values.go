@@ -156,7 +156,7 @@ func assignSecret(field reflect.Value, val cty.Value, keep func(string)) error {
 func assignUnit(field reflect.Value, val cty.Value) error {
 	t := field.Type()
 	if val.Type() == cty.Number {
-		number := val.AsBigFloat().Text('f', -1)
+		number := val.AsBigFloat().Text('g', 20)
 		switch t {
 		case amountType:
 			value, _ := val.AsBigFloat().Float64()
@@ -190,6 +190,9 @@ func assignUnit(field reflect.Value, val cty.Value) error {
 		value, err = parseAmount(text)
 	}
 	if err != nil {
+		if meant := guess(text, t); meant != "" {
+			return wrongValue(summary, "%q is not %s; write %q.", text, strings.Replace(typeName(t), "a duration or ", "", 1), meant)
+		}
 		return wrongValue(summary, "%s.", capital(err.Error()))
 	}
 	field.Set(reflect.ValueOf(value))
@@ -202,7 +205,7 @@ func asPercent(number *big.Float) string {
 	if value > 0 && value < 1 {
 		return strings.TrimSuffix(experiments.Percent(value).String(), "%")
 	}
-	return number.Text('f', -1)
+	return number.Text('g', 20)
 }
 
 func parseAmount(text string) (amount, error) {
@@ -355,7 +358,11 @@ func wrongType(val cty.Value, want reflect.Type) error {
 	} else if val.Type().IsObjectType() && val.Type().HasAttribute(selfKey) {
 		got = "connection"
 	}
-	return wrongValue("Wrong type", "This is %s; %s is needed%s.", article(got), typeName(want), exampleOf(want))
+	example := exampleOf(want)
+	if meant := unquote(val, want); meant != "" {
+		example = ": write " + meant + " without quotes"
+	}
+	return wrongValue("Wrong type", "This is %s; %s is needed%s.", article(got), typeName(want), example)
 }
 
 // givenName names the type of a value for people.

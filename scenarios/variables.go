@@ -21,6 +21,7 @@ type variable struct {
 
 	defaults  *typeexpr.Defaults
 	sensitive bool
+	given     *string // the text from --var or the environment that the value is made of
 }
 
 // variableBlock is the attributes of a `variable` block that are values.
@@ -59,16 +60,18 @@ func (p *pass) givenValues() map[string]given {
 	for _, name := range p.c.options.VarFiles {
 		text, ok := p.read(name)
 		if !ok {
+			p.unread = true
 			continue
 		}
 		p.c.base[name] = name
-		parsed, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
-		p.list = append(p.list, diags...)
-		if diags.HasErrors() {
+		body, diags := parse(name, text)
+		p.syntax = append(p.syntax, diags...)
+		if diags.HasErrors() || body == nil {
+			p.unread = true
 			continue
 		}
-		body, isSyntax := parsed.Body.(*hclsyntax.Body)
-		if !isSyntax {
+		if !p.meter(body) {
+			p.unread = true
 			continue
 		}
 		for _, block := range body.Blocks {
@@ -106,16 +109,20 @@ func (p *pass) readVariable(v *variable, outside map[string]given) {
 	var settings variableBlock
 	what := fmt.Sprintf("variable %q", v.name)
 	plain, own := splitVariable(v.block)
+	misspelt := p.misspeltVariable(plain, what)
 	decoded := p.body(plain, what, nil, []string{"validation"}, &settings)
 	v.sensitive = settings.Sensitive || decoded.failed["sensitive"]
 	v.typ = cty.DynamicPseudoType
 	if expression := own["type"]; expression != nil {
 		typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(expression.Expr)
-		p.list = append(p.list, diags...)
 		if diags.HasErrors() {
+			p.wrongType(expression.Expr, diags[0])
 			return
 		}
 		v.typ, v.defaults = typ, defaults
+	}
+	if misspelt {
+		return
 	}
 	fallback := cty.NilVal
 	if expression := own["default"]; expression != nil {
@@ -144,6 +151,41 @@ func (p *pass) readVariable(v *variable, outside map[string]given) {
 	}
 }
 
+// misspeltVariable reports attributes of a variable that were meant to be its type or
+// its default, and takes them out.
+func (p *pass) misspeltVariable(plain *hclsyntax.Block, what string) bool {
+	found := false
+	for _, attribute := range inOrder(plain.Body.Attributes) {
+		meant := nearest(attribute.Name, []string{"type", "default", "description", "sensitive"})
+		if meant != "type" && meant != "default" {
+			continue
+		}
+		found = true
+		p.unknown(attribute.NameRange, "Unknown attribute", fmt.Sprintf("The %s has no attribute %q.", what, attribute.Name), attribute.Name, []string{meant}, "")
+		delete(plain.Body.Attributes, attribute.Name)
+	}
+	return found
+}
+
+// typeWords are the words that the type of a variable may begin with.
+var typeWords = []string{"string", "number", "bool", "any", "list", "set", "map", "object", "tuple"}
+
+// wrongType reports a type that is none.
+func (p *pass) wrongType(expression hclsyntax.Expression, diagnostic *hcl.Diagnostic) {
+	at := expression.Range()
+	if diagnostic.Subject != nil {
+		at = *diagnostic.Subject
+	}
+	detail := "A type is string, number, bool or any, without quotes, or is made of them: list(string), set(number), map(bool), tuple([string, number]), object({ name = string, port = optional(number) })."
+	if word := hcl.ExprAsKeyword(expression); word != "" {
+		if meant := nearest(word, typeWords); meant != "" && meant != word {
+			p.add(hcl.DiagError, at, "Not a type", fmt.Sprintf("%q is not a type. Did you mean %q?", word, meant)).Extra = suggestion(meant)
+			return
+		}
+	}
+	p.errorf(at, "Not a type", "%s", detail)
+}
+
 // splitVariable takes out the attributes that are not decoded as values.
 func splitVariable(block *hclsyntax.Block) (*hclsyntax.Block, hclsyntax.Attributes) {
 	plain, body := *block, *block.Body
@@ -170,6 +212,9 @@ func (p *pass) chooseVariable(v *variable, fallback cty.Value, outside map[strin
 		}
 	}
 	if !found {
+		if p.unread {
+			return cty.NilVal, hcl.Range{}, false
+		}
 		if fallback == cty.NilVal {
 			p.errorf(header(v.block), "Variable without a value", "var.%s has no default. Give it a value: --var %s=..., or GAMEDAY_VAR_%s in the environment, or a default in its block.", v.name, v.name, v.name)
 			return cty.NilVal, hcl.Range{}, false
@@ -182,6 +227,7 @@ func (p *pass) chooseVariable(v *variable, fallback cty.Value, outside map[strin
 	}
 	value := chosen.value
 	if value == cty.NilVal {
+		v.given = &chosen.text
 		var err error
 		if value, err = readText(chosen.text, v.wanted(fallback)); err != nil {
 			p.errorf(at, "Wrong type", "The value from %s is not %s: %s", chosen.source, article(typeexpr.TypeString(v.wanted(fallback))), v.shown(err.Error()))
@@ -238,6 +284,10 @@ func (p *pass) convertVariable(v *variable, value cty.Value, source string, at h
 			return value, true
 		}
 		return cty.NullVal(v.typ.WithoutOptionalAttributesDeep()), true
+	}
+	if unwieldyWithin(value) {
+		p.errorf(at, "Number too large", "%s of var.%s has a number of more than %d digits.", source, v.name, mostDigits)
+		return cty.NilVal, false
 	}
 	if v.defaults != nil {
 		value = v.defaults.Apply(value)

@@ -153,24 +153,26 @@ func counter(t *testing.T) string {
 	return server.Listener.Addr().String()
 }
 
+// blindPhases are the moments from which a Prometheus fails, and what a run must come
+// to that then sees nothing more.
+var blindPhases = []struct {
+	name, duration string
+	when           string // what the run says at that moment; empty: before it starts
+	code           int
+	words          string
+}{
+	{"before the baseline", "2s", "", 4, "nothing was broken|not healthy before"},
+	{"in the baseline", "2s", "watching the healthy system", 4, "nothing was broken|not healthy before"},
+	{"while it is broken", "10m", "late injected", 3, "guard blind"},
+	{"in the revert", "1s", "mending", 4, "INCONCLUSIVE"},
+	{"in the recovery", "1s", "waiting until it is whole again", 4, "INCONCLUSIVE"},
+}
+
 func TestAPrometheusThatFailsNeverGivesAFalseVerdict(t *testing.T) {
 	slow(t)
 	real, _ := realPrometheus(t, counter(t), "200ms")
-	moods := []mood{gone, hanging, garbage}
-	phases := []struct {
-		name, duration string
-		when           string // the moment from which it fails; empty: from the start
-		code           int
-		words          string
-	}{
-		{"before the baseline", "2s", "", 4, "nothing was broken|not healthy before"},
-		{"in the baseline", "2s", "watching the healthy system", 4, "nothing was broken|not healthy before"},
-		{"while it is broken", "10m", "late injected", 3, "guard blind"},
-		{"in the revert", "1s", "mending", 4, "INCONCLUSIVE"},
-		{"in the recovery", "1s", "waiting until it is whole again", 4, "INCONCLUSIVE"},
-	}
-	for _, mood := range moods {
-		for _, phase := range phases {
+	for _, mood := range []mood{gone, hanging, garbage} {
+		for _, phase := range blindPhases {
 			t.Run(string(mood)+" "+phase.name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
@@ -200,6 +202,37 @@ func TestAPrometheusThatFailsNeverGivesAFalseVerdict(t *testing.T) {
 		w.run("--var", "prometheus="+real).ends(40*time.Second, 0, "HELD")
 		w.mended()
 	})
+}
+
+// A process that is stopped still has its port: connections are accepted by the
+// kernel, and nobody answers them. Each phase has a server of its own, because one
+// that is stopped is stopped for whoever else asks it.
+func TestARealPrometheusThatIsStoppedNeverGivesAFalseVerdict(t *testing.T) {
+	slow(t)
+	for _, phase := range blindPhases {
+		t.Run(phase.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			write(t, w.scenario, measuredScenario)
+			real, server := realPrometheus(t, counter(t), "200ms")
+			resume := func() {}
+			if phase.when == "" {
+				resume = stopped(t, server.cmd.Process.Pid)
+			}
+			run := w.run("--var", "prometheus="+real, "--var", "duration="+phase.duration)
+			if phase.when != "" {
+				run.says(phase.when)
+				resume = stopped(t, server.cmd.Process.Pid)
+			}
+			run.ends(40*time.Second, phase.code, phase.words, "did not answer in time")
+			w.mended()
+			gameday(t, w.home, "recover").ends(10*time.Second, 0, "nothing to recover")
+			// Once it goes on, it serves the next run as if nothing had been.
+			resume()
+			w.run("--var", "prometheus="+real, "--var", "duration=1s").ends(40*time.Second, 0, "HELD")
+			w.mended()
+		})
+	}
 }
 
 func TestARealToxiproxyThatHangsThroughTheRevertIsMendedByRecover(t *testing.T) {

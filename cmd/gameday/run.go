@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/experiments/journal"
 	"github.com/gameday-sh/gameday/internal/console"
+	"github.com/gameday-sh/gameday/internal/redact"
 	"github.com/gameday-sh/gameday/internal/state"
 	"github.com/gameday-sh/gameday/scenarios"
 )
@@ -85,8 +87,8 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	ctx, hurry, stopListening := listenForSignals(cmd.Context())
 	defer stopListening()
 	batch := &batch{home: home, view: view, hurry: hurry, flags: flags, global: global, stderr: cmd.ErrOrStderr()}
-	for _, configuration := range configurations {
-		batch.run(ctx, configuration)
+	for i, configuration := range configurations {
+		batch.run(ctx, configuration, paths[i])
 	}
 	if err := view.Close(); err != nil {
 		batch.problems = append(batch.problems, err)
@@ -223,8 +225,8 @@ type finished struct {
 }
 
 // run carries out the scenarios of a configuration, as long as nothing is left
-// broken and nobody asked to stop.
-func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
+// broken and nobody asked to stop. The path is what was typed for it.
+func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -264,7 +266,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
 		if b.flags.seeded {
 			e.Seed, e.SeedDrawn = b.flags.seed, false
 		}
-		s := &session{state: b.home, view: b.view, hurry: b.hurry}
+		s := &session{state: b.home, view: b.view, hurry: b.hurry, rerun: b.rerun(c, path, e)}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
 		if err != nil {
@@ -284,6 +286,36 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
 			}
 		}
 	}
+}
+
+// rerun is how to run e again, and it alone: the path as it was typed, and every
+// choice that was made outside of the scenario.
+func (b *batch) rerun(c *scenarios.Configuration, path string, e *experiments.Experiment) *experiments.Rerun {
+	again := &experiments.Rerun{
+		Command: []string{"gameday", "run", path, "--scenario", e.Name, "--seed", strconv.FormatUint(e.Seed, 10)},
+	}
+	for _, file := range b.flags.files {
+		again.Command = append(again.Command, "--var-file", file)
+	}
+	settings, sensitive := c.Given()
+	clean := redact.Func(c.Secrets())
+	for _, setting := range settings {
+		if clean(setting) != setting { // not declared sensitive, but used as a secret
+			name, _, _ := strings.Cut(setting, "=")
+			sensitive = append(sensitive, name)
+			continue
+		}
+		again.Command = append(again.Command, "--var", setting)
+	}
+	again.Secrets = sensitive
+	if dir, err := os.Getwd(); err == nil { // else relative paths cannot be told from where
+		again.Directory = dir
+	}
+	if usual, err := state.Open(""); err != nil || usual.Root() != b.home.Root() || os.Getenv("GAMEDAY_STATE") != "" {
+		again.State = b.home.Root()
+		again.Command = append(again.Command, "--state", again.State)
+	}
+	return again
 }
 
 func (b *batch) selected(name string) bool {

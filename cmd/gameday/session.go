@@ -28,6 +28,7 @@ type session struct {
 	view   console.View
 	hurry  context.Context
 	redact func(string) string
+	rerun  *experiments.Rerun
 
 	run, dir string
 	journal  *journal.Journal
@@ -86,7 +87,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	defer cancel(nil)
 	stopListening := s.listenForAbort(ctx, cancel)
 	result = experiments.Run(ctx, e, experiments.Options{
-		Run: s.run, Version: version(), Host: host, PID: os.Getpid(),
+		Run: s.run, Version: version(), Host: host, PID: os.Getpid(), Rerun: s.rerun,
 		Journal: s.journal,
 		Watch:   s.watch,
 		Alive:   func() { s.lastAlive.Store(time.Now().UnixNano()) },

@@ -190,14 +190,15 @@ func realPrometheus(t *testing.T, target, interval string) (string, *process) {
 	address := toxiproxytest.Address(t)
 	p := launch(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
 	server := "http://" + address
-	// It is ready seconds before it knows its targets.
-	poll(t, text("Prometheus to know its target"), func() bool {
+	// It is ready seconds before it knows its targets, and scrapes them later still: a
+	// baseline that began before would have to wait for it. The target need not be up.
+	poll(t, text("Prometheus to have asked its target"), func() bool {
 		answer, err := http.Get(server + "/api/v1/targets")
 		if err != nil {
 			return false
 		}
 		targets, err := io.ReadAll(answer.Body)
-		return errors.Join(err, answer.Body.Close()) == nil && bytes.Contains(targets, []byte(`"scrapePool":"shop"`))
+		return errors.Join(err, answer.Body.Close()) == nil && bytes.Contains(targets, []byte(`"scrapePool":"shop"`)) && !bytes.Contains(targets, []byte(`"health":"unknown"`))
 	})
 	return server, p
 }

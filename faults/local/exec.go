@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/textsafe"
 )
@@ -25,6 +27,10 @@ import (
 // A command may leave something running in the background, which then must send
 // its output elsewhere: what is written once the command has ended goes to a
 // closed pipe.
+//
+// A runner that is killed takes the command with it, but not what the command has
+// started. So a revert in a fresh process first ends what the inject command has left
+// running in the runner's session: a script that went on would harm again.
 type Exec struct {
 	InjectCommand []string          `hcl:"inject" doc:"Command that does the harm: program and arguments, no shell; exit code 0 means done" example:"[\"systemctl\", \"stop\", \"shop\"]"`
 	RevertCommand []string          `hcl:"revert,optional" doc:"Command that undoes the harm and may be run twice; without it the harm is taken to be over at once" example:"[\"systemctl\", \"start\", \"shop\"]"`
@@ -48,6 +54,7 @@ type execSpec struct {
 	PassEnv []string          `json:"pass_env,omitempty"`
 	Timeout time.Duration     `json:"timeout_ns"`
 	Run     string            `json:"run"`
+	Session int               `json:"session"` // of the runner's process
 }
 
 // Exit codes of a check command.
@@ -116,6 +123,9 @@ func (f *Exec) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit,
 		return nil, fmt.Errorf("dir = %q: %w", f.Dir, err)
 	}
 	spec := execSpec{Dir: dir, Env: baseEnvironment(f.Env), PassEnv: f.PassEnv, Timeout: f.Timeout, Run: d.Run}
+	if spec.Session, err = unix.Getsid(0); err != nil {
+		return nil, fmt.Errorf("read the session of this process: %w", err)
+	}
 	if spec.Inject, err = findProgram(f.InjectCommand, dir, spec.Env["PATH"]); err != nil {
 		return nil, fmt.Errorf("inject command: %w", err)
 	}
@@ -184,7 +194,7 @@ func (f *Exec) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof
 		return proof, notHit(h, err)
 	}
 	f.refused.set(h.ID, false)
-	done, err := spec.run(ctx, spec.Inject, h)
+	done, err := spec.run(ctx, commandInject, spec.Inject, h)
 	if err == nil && done.code != 0 {
 		err = errors.New(done.String())
 	}
@@ -221,7 +231,16 @@ func (f *Exec) Revert(ctx context.Context, h experiments.Hit) error {
 	if spec.Revert == nil {
 		return nil
 	}
-	done, err := spec.run(ctx, *spec.Revert, h)
+	var left error
+	if !f.refused.knows(h.ID) {
+		left = spec.endLeftovers(ctx, h)
+	}
+	return errors.Join(left, spec.revert(ctx, h))
+}
+
+// revert runs the revert command.
+func (s execSpec) revert(ctx context.Context, h experiments.Hit) error {
+	done, err := s.run(ctx, commandRevert, *s.Revert, h)
 	if err == nil && done.code == 0 {
 		return nil
 	}
@@ -229,10 +248,10 @@ func (f *Exec) Revert(ctx context.Context, h experiments.Hit) error {
 		err = errors.New(done.String())
 	}
 	err = fmt.Errorf("%s: revert command: %w", h.Target, err)
-	if spec.Check == nil {
+	if s.Check == nil {
 		return err
 	}
-	state, seen, checkErr := spec.check(ctx, h)
+	state, seen, checkErr := s.check(ctx, h)
 	switch {
 	case checkErr != nil:
 		return errors.Join(err, checkErr)
@@ -275,12 +294,20 @@ func readExecSpec(h experiments.Hit) (execSpec, error) {
 	return spec, nil
 }
 
+// What a command is for, as its environment tells it.
+const (
+	commandInject = "inject"
+	commandRevert = "revert"
+	commandCheck  = "check"
+)
+
 // run runs one of the commands for a hit.
-func (s execSpec) run(ctx context.Context, p program, h experiments.Hit) (outcome, error) {
+func (s execSpec) run(ctx context.Context, what string, p program, h experiments.Hit) (outcome, error) {
 	environment, err := s.environment(h)
 	if err != nil {
 		return outcome{}, err
 	}
+	environment[reserved+"COMMAND"] = what
 	c := command{program: p, dir: s.Dir, environment: environment, timeout: s.Timeout}
 	for _, name := range s.PassEnv {
 		c.secrets = append(c.secrets, environment[name])
@@ -294,7 +321,7 @@ func (s execSpec) check(ctx context.Context, h experiments.Hit) (experiments.Sta
 	if s.Check == nil {
 		return experiments.Unknown, "", errors.New("there is no check command")
 	}
-	done, err := s.run(ctx, *s.Check, h)
+	done, err := s.run(ctx, commandCheck, *s.Check, h)
 	if err != nil {
 		return experiments.Unknown, "", fmt.Errorf("check command: %w", err)
 	}

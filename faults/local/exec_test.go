@@ -266,7 +266,7 @@ func TestExecGivesItsCommandsACleanEnvironment(t *testing.T) {
 	}
 	got := read(t, filepath.Join(f.Dir, "env.txt"))
 	for _, line := range []string{
-		"GAMEDAY_FAULT=break-it", "GAMEDAY_HIT=" + hit.ID, "GAMEDAY_ROUND=1", "GAMEDAY_RUN=20260102-030405-test-0001",
+		"GAMEDAY_COMMAND=inject", "GAMEDAY_FAULT=break-it", "GAMEDAY_HIT=" + hit.ID, "GAMEDAY_ROUND=1", "GAMEDAY_RUN=20260102-030405-test-0001",
 		"GD_TOKEN=" + secret, "REGION=eu", "PATH=" + os.Getenv("PATH"),
 	} {
 		if !slices.Contains(strings.Split(got, "\n"), line) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +131,17 @@ func processCommand(pid int) []string {
 		return nil
 	}
 	return strings.Split(strings.TrimRight(string(text), "\x00"), "\x00")
+}
+
+// carries tells whether a process was started with all of these lines in its
+// environment; that of other users cannot be read.
+func carries(pid int, lines []string) bool {
+	text, err := os.ReadFile(procPath(pid, "environ"))
+	if err != nil {
+		return false
+	}
+	has := strings.Split(string(text), "\x00")
+	return !slices.ContainsFunc(lines, func(line string) bool { return !slices.Contains(has, line) })
 }
 
 // processOwner is the effective user id; -1 if it cannot be read. The owner of

@@ -26,6 +26,8 @@ func readProcess(int) (process, error) { return process{}, errNoProcesses }
 
 func processCommand(int) []string { return nil }
 
+func carries(int, []string) bool { return false }
+
 func processOwner(int) int { return -1 }
 
 func sameProgram(int, int) bool { return false }

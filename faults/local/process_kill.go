@@ -97,6 +97,9 @@ func (f *ProcessKill) Inject(ctx context.Context, h experiments.Hit) (proof expe
 		return proof, notHit(h, err)
 	}
 	defer func() { err = errors.Join(err, target.close()) }()
+	if err := unchanged(spec.Process, spec.Name); err != nil {
+		return proof, notHit(h, err)
+	}
 	if err := ctx.Err(); err != nil {
 		return proof, fmt.Errorf("%s: %w; nothing was done", h.Target, err)
 	}

@@ -69,7 +69,7 @@ func (f *ProcessPause) Plan(ctx context.Context, d experiments.Draw) ([]experime
 		hits = append(hits, experiments.Hit{
 			Target: "process " + p.String(),
 			Holds:  id.holds(),
-			Effect: "stopped by SIGSTOP",
+			Effect: "hangs, stopped by SIGSTOP",
 			Undo:   "SIGCONT, if it is still the same process",
 			Fuse:   experiments.WatchdogFuse,
 			Spec:   spec,
@@ -81,11 +81,14 @@ func (f *ProcessPause) Plan(ctx context.Context, d experiments.Draw) ([]experime
 // Inject stops the process and waits until each of its threads is stopped.
 func (f *ProcessPause) Inject(ctx context.Context, h experiments.Hit) (proof experiments.Proof, err error) {
 	f.refused.set(h.ID, true)
-	target, err := openPaused(h)
+	target, spec, err := openPaused(h)
 	if err != nil {
 		return proof, notHit(h, err)
 	}
 	defer func() { err = errors.Join(err, target.close()) }()
+	if err := unchanged(spec.Process, spec.Name); err != nil {
+		return proof, notHit(h, err)
+	}
 	stopped, _, err := target.stopped()
 	if err != nil {
 		return proof, notHit(h, err)
@@ -114,7 +117,7 @@ func (f *ProcessPause) Revert(ctx context.Context, h experiments.Hit) (err error
 	if f.refused.has(h.ID) {
 		return nil
 	}
-	target, err := openPaused(h)
+	target, _, err := openPaused(h)
 	if isGone(err) {
 		return nil
 	}
@@ -137,7 +140,7 @@ func (f *ProcessPause) Revert(ctx context.Context, h experiments.Hit) (err error
 
 // Check tells whether the process is stopped.
 func (f *ProcessPause) Check(_ context.Context, h experiments.Hit) (seen experiments.Observation, err error) {
-	target, err := openPaused(h)
+	target, _, err := openPaused(h)
 	var stopped, threads int
 	if err == nil {
 		stopped, threads, err = target.stopped()
@@ -157,12 +160,13 @@ func (f *ProcessPause) Check(_ context.Context, h experiments.Hit) (seen experim
 	return experiments.Observation{State: experiments.Whole, Seen: fmt.Sprintf("%s runs (none of %d threads stopped)", h.Target, threads)}, nil
 }
 
-func openPaused(h experiments.Hit) (*handle, error) {
+func openPaused(h experiments.Hit) (*handle, pauseSpec, error) {
 	var spec pauseSpec
 	if err := json.Unmarshal(h.Spec, &spec); err != nil {
-		return nil, fmt.Errorf("read the record of process_pause: %w", err)
+		return nil, spec, fmt.Errorf("read the record of process_pause: %w", err)
 	}
-	return openProcess(spec.Process)
+	target, err := openProcess(spec.Process)
+	return target, spec, err
 }
 
 // await reads the threads until they are as wanted, and returns how many live.

@@ -302,8 +302,8 @@ func lookUpUser(name string) (int, error) {
 // protection knows the processes that no fault may hit: without them there is no
 // runner, no fuse or no machine left.
 type protection struct {
-	self, session int
-	ancestors     map[int]bool
+	self      int
+	ancestors map[int]bool
 }
 
 func protectedProcesses() (protection, error) {
@@ -311,7 +311,7 @@ func protectedProcesses() (protection, error) {
 	if err != nil {
 		return protection{}, fmt.Errorf("read this process's own entry: %w", err)
 	}
-	guard := protection{self: self.pid, session: self.session, ancestors: map[int]bool{}}
+	guard := protection{self: self.pid, ancestors: map[int]bool{}}
 	for pid := self.parent; pid > 0 && !guard.ancestors[pid]; {
 		guard.ancestors[pid] = true
 		parent, err := readProcess(pid)
@@ -336,11 +336,26 @@ func (g protection) reason(p process) string {
 		return "gameday runs under it"
 	case p.kernel:
 		return "it is a thread of the kernel"
-	// The watchdog is a child in a session of its own; other helpers share ours.
-	case (p.session == g.session || p.parent == g.self) && sameProgram(p.pid, g.self):
+	case !sameProgram(p.pid, g.self):
+		return ""
+	case p.parent == g.self:
 		return "it belongs to this run of gameday"
+	// Somebody else's run or watchdog: what that broke would stay broken. The shop of
+	// `gameday sandbox` is there to be broken.
+	case !slices.Contains(processCommand(p.pid), "sandbox"):
+		return "it is another gameday, which may have things to mend"
 	}
 	return ""
+}
+
+// unchanged makes sure that the process has not become another program since the plan:
+// its id and start stay the same then.
+func unchanged(id identity, name string) error {
+	p, err := readProcess(id.PID)
+	if err == nil && p.name != name {
+		err = &goneError{why: fmt.Sprintf("it was called %s and is process %v now", textsafe.Line(name, 32), p)}
+	}
+	return err
 }
 
 // pin looks a chosen process up once more and makes its identity, having made

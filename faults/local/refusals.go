@@ -20,6 +20,14 @@ func (r *refusals) set(hit string, refused bool) {
 	r.hits[hit] = refused
 }
 
+// knows tells whether this process has tried to inject the hit.
+func (r *refusals) knows(hit string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, known := r.hits[hit]
+	return known
+}
+
 func (r *refusals) has(hit string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

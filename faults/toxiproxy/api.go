@@ -68,9 +68,12 @@ func (a *api) do(ctx context.Context, method, path string, in, out any) error {
 	// The deadline closes the connection in any case; what Close says adds nothing.
 	defer func() { _ = response.Body.Close() }()
 	const most = 16 << 20
-	answer, err := io.ReadAll(io.LimitReader(response.Body, most))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, most+1))
 	if err != nil {
 		return a.unanswered(ctx, method, path, err)
+	}
+	if len(answer) > most {
+		return fmt.Errorf("%s %s%s was answered with more than %d MB, which is not toxiproxy's way: check the url", method, a.url, path, most>>20)
 	}
 	if a.instance != "" && response.Header.Get(instanceHeader) != a.instance {
 		return errGone

@@ -7,9 +7,6 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
-// millis is a duration as toxiproxy counts it.
-func millis(d time.Duration) float64 { return float64(d.Milliseconds()) }
-
 // wholeMillis checks a duration that toxiproxy counts in milliseconds.
 func wholeMillis(attribute string, d time.Duration) []experiments.Problem {
 	return whole(attribute, d, time.Millisecond)

@@ -115,8 +115,8 @@ func (t *Toxiproxy) reach(ctx context.Context) error {
 	return nil
 }
 
-// Close removes the proxies that Open and CreateProxy made, if they are still as
-// they were made, and stops the built-in server.
+// Close removes the proxies that Open and CreateProxy made, if they are still as they
+// were made and carry no toxic, and stops the built-in server.
 func (t *Toxiproxy) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -146,8 +146,8 @@ func (t *Toxiproxy) removeOurs(made client.Proxy) error {
 	if notFound(err) {
 		return nil
 	}
-	if err == nil && (now.Listen != made.Listen || now.Upstream != made.Upstream) {
-		return nil // somebody else's by now
+	if err == nil && (now.Listen != made.Listen || now.Upstream != made.Upstream || len(now.ActiveToxics) > 0) {
+		return nil // somebody else's by now, or somebody is at work on it
 	}
 	if err == nil {
 		err = t.api.deleteProxy(ctx, made.Name)
@@ -179,17 +179,29 @@ func (t *Toxiproxy) Address() string {
 	return t.api.url
 }
 
-// CreateProxy makes a proxy from listen to upstream and returns the address it
-// listens on; port 0 takes a free one. A proxy of that name and upstream that is
-// there already is used, and left by Close; one with another upstream is an error.
+// CreateProxy makes a proxy from listen to an upstream that this process serves, and
+// returns the address it listens on; port 0 takes a free one. The process must listen on
+// the upstream from before the call until after DeleteProxy or Close: proxies of
+// processes that died are told by that, and taken away first (see claim.go). A proxy of
+// that name and upstream that is there already is used, and left by Close; one with
+// another upstream is an error.
 func (t *Toxiproxy) CreateProxy(ctx context.Context, name, listen, upstream string) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.api == nil {
 		return "", errClosed
 	}
+	if err := usableName(name); err != nil {
+		return "", err
+	}
+	if err := t.claim(ctx, name, upstream); err != nil {
+		return "", err
+	}
 	proxy, err := t.ensure(ctx, Proxy{Name: name, Listen: listen, Upstream: upstream})
-	return proxy.Listen, err
+	if err != nil {
+		return "", errors.Join(err, t.disclaim(context.WithoutCancel(ctx), name))
+	}
+	return proxy.Listen, nil
 }
 
 // DeleteProxy removes a proxy; one that is not there counts as removed.
@@ -203,7 +215,7 @@ func (t *Toxiproxy) DeleteProxy(ctx context.Context, name string) error {
 		return fmt.Errorf("removing proxy %s: %w", name, err)
 	}
 	t.created = slices.DeleteFunc(t.created, func(made client.Proxy) bool { return made.Name == name })
-	return nil
+	return t.disclaim(ctx, name)
 }
 
 var errClosed = errors.New("the toxiproxy connection is not open")
@@ -216,7 +228,7 @@ func (t *Toxiproxy) ensure(ctx context.Context, want Proxy) (client.Proxy, error
 	have, err := t.api.proxy(ctx, want.Name)
 	if err == nil {
 		if have.Upstream != want.Upstream || !sameListen(want.Listen, have.Listen) {
-			return client.Proxy{}, fmt.Errorf("toxiproxy at %s has a proxy %s already, from %s to %s and not from %s to %s: give this one another name, or remove that one", t.api.url, want.Name, have.Listen, have.Upstream, want.Listen, want.Upstream)
+			return client.Proxy{}, fmt.Errorf("toxiproxy at %s has a proxy %s already, from %s to %s and not from %s to %s%s: give this one another name, or remove that one", t.api.url, want.Name, have.Listen, have.Upstream, want.Listen, want.Upstream, t.api.owner(ctx, have))
 		}
 		return have, nil
 	}
@@ -225,6 +237,10 @@ func (t *Toxiproxy) ensure(ctx context.Context, want Proxy) (client.Proxy, error
 	}
 	made, err := t.api.create(ctx, client.Proxy{Name: want.Name, Listen: want.Listen, Upstream: want.Upstream, Enabled: true})
 	if err != nil {
+		// What failed may be the answer alone; what was made all the same is taken away again.
+		if late, reading := t.api.proxy(ctx, want.Name); reading == nil && late.Upstream == want.Upstream && !taken(err) {
+			t.created = append(t.created, late)
+		}
 		return client.Proxy{}, fmt.Errorf("creating proxy %s from %s to %s: %w", want.Name, want.Listen, want.Upstream, err)
 	}
 	t.created = append(t.created, made)

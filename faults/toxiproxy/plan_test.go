@@ -70,13 +70,13 @@ func TestAHitSaysWhatIsHeldAndHowItEnds(t *testing.T) {
 	connection := open(t, "")
 	payments(t, connection, "127.0.0.1:9")
 	common := aim(connection)
-	common.Toxicity = 0.25
+	common.Toxicity = 0.8
 	fault := &toxiproxy.Latency{Toxic: common, Latency: 300 * time.Millisecond, Jitter: 50 * time.Millisecond}
 	hit := planned(t, fault)
 	for what, pair := range map[string][2]string{
 		"Target": {hit.Target, "proxy payments"},
 		"Holds":  {hit.Holds, "toxiproxy " + strings.TrimPrefix(connection.Address(), "http://") + " payments"},
-		"Effect": {hit.Effect, "add toxic latency jitter=50 latency=300 downstream on 25% of connections"},
+		"Effect": {hit.Effect, "answers arrive 300 ms ± 50 ms late for 80% of connections"},
 		"Undo":   {hit.Undo, "remove toxic gameday-run-1.late-payments.1"},
 		"Fuse":   {hit.Fuse, experiments.WatchdogFuse},
 	} {
@@ -85,7 +85,7 @@ func TestAHitSaysWhatIsHeldAndHowItEnds(t *testing.T) {
 		}
 	}
 	proof, err := fault.Inject(t.Context(), hit)
-	if err != nil || proof.Seen != "toxic listed: latency jitter=50 latency=300 downstream on 25% of connections" {
+	if err != nil || proof.Seen != "toxic listed: latency (latency 300 ms, jitter 50 ms) downstream for 80% of connections" {
 		t.Errorf("proof %q: %v", proof.Seen, err)
 	}
 	reverted(t, fault, hit)

@@ -70,13 +70,32 @@ func fails(w http.ResponseWriter, _ *http.Request) {
 
 func html404(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
 
+// stops sends the beginning of an answer.
+func stops(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "1000")
+	_, _ = io.WriteString(w, `{"name":"payments","listen":"127.0.0.1`)
+}
+
+// huge sends an answer without an end.
+func huge(w http.ResponseWriter, _ *http.Request) {
+	piece := []byte(`{"name":"payments","toxics":[` + strings.Repeat(" ", 1<<20))
+	for {
+		if _, err := w.Write(piece); err != nil {
+			return
+		}
+	}
+}
+
+func half(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"name":"payme`) }
+
 func redirects(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login", http.StatusFound)
 }
 
 func TestAServerThatSpoilsAnAnswerIsFoundOutAndMendedWithoutIt(t *testing.T) {
 	const toxic = "/toxics"
-	answers := map[string]http.HandlerFunc{"hangs": hangs, "answers HTML": html, "fails": fails, "does not know the page": html404, "redirects": redirects}
+	answers := map[string]http.HandlerFunc{"hangs": hangs, "answers HTML": html, "fails": fails, "does not know the page": html404, "redirects": redirects,
+		"stops in the middle": stops, "answers half of a JSON": half, "answers for ever": huge}
 	steps := map[string]struct{ method, suffix string }{
 		"reading the proxy": {http.MethodGet, "/proxies/payments"},
 		"adding the toxic":  {http.MethodPost, toxic},

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	client "github.com/Shopify/toxiproxy/v2/client"
@@ -59,7 +60,7 @@ func (t Targets) resolve(ctx context.Context, api *api, d experiments.Draw) ([]c
 	if err != nil {
 		return nil, fmt.Errorf("listing proxies: %w", err)
 	}
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(name string) bool { return strings.HasPrefix(name, prefix) })
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), ours)
 	var picked []string
 	for _, pattern := range patterns {
 		found, err := matching(pattern, names)
@@ -139,8 +140,29 @@ func usableName(name string) error {
 	return nil
 }
 
-// prefix starts the name of everything that a run leaves in a server.
+// prefix starts the name of everything that gameday leaves in a server.
 const prefix = "gameday-"
+
+// ours tells whether a proxy is one that gameday keeps beside others: a stand-in, a
+// marker, or the claim of a process (see claim.go). Somebody's own proxy may be called
+// gameday-something, too.
+func ours(proxy string) bool {
+	_, _, marked := splitAside(proxy)
+	return marked || strings.HasPrefix(proxy, claimPrefix)
+}
+
+// splitAside takes gameday-<run>.<fault>.<round>.<proxy> apart into the mark and the
+// proxy's name.
+func splitAside(name string) (mark, proxy string, found bool) {
+	parts := strings.SplitN(name, ".", 4)
+	if len(parts) < 4 || !strings.HasPrefix(name, prefix) || strings.Contains(parts[0], ":") {
+		return "", "", false
+	}
+	if _, err := strconv.Atoi(parts[2]); err != nil {
+		return "", "", false
+	}
+	return strings.TrimSuffix(name, "."+parts[3]), parts[3], true
+}
 
 // mark is the name of what a run's fault puts into a server in a round:
 // gameday-<run>.<fault>.<round>. The parts hold no dot, so that it can be read back.
@@ -148,14 +170,18 @@ func mark(d experiments.Draw) string {
 	return fmt.Sprintf("%s%s.%s.%d", prefix, sanitised(d.Run), sanitised(d.Fault), d.Round)
 }
 
-// sanitised keeps what needs no escaping in a path.
+// sanitised keeps what needs no escaping in a path and writes the rest as ~e9~, so that
+// two names never become one: the revert of one fault would take off the other's toxic.
 func sanitised(name string) string {
-	return strings.Map(func(r rune) rune {
+	var text strings.Builder
+	for _, r := range name {
 		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-			return r
+			text.WriteRune(r)
+		} else {
+			fmt.Fprintf(&text, "~%x~", r) // to a builder, which cannot fail
 		}
-		return '-'
-	}, name)
+	}
+	return text.String()
 }
 
 // unoccupied checks that nothing of another run, or of the same fault and round, is
@@ -167,9 +193,8 @@ func unoccupied(all map[string]client.Proxy, name string, d experiments.Draw) er
 		}
 	}
 	for other := range all {
-		// gameday-<run>.<fault>.<round>.<proxy> is a stand-in or a marker for a proxy.
-		if parts := strings.SplitN(other, ".", 4); len(parts) == 4 && parts[3] == name {
-			if err := foreign(strings.TrimSuffix(other, "."+name), "a mark", name, d); err != nil {
+		if mark, proxy, found := splitAside(other); found && proxy == name {
+			if err := foreign(mark, "a mark", name, d); err != nil {
 				return err
 			}
 		}

@@ -1,15 +1,12 @@
 package toxiproxy
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	client "github.com/Shopify/toxiproxy/v2/client"
@@ -48,9 +45,11 @@ type spec struct {
 	Proxy client.Proxy `json:"proxy"`
 	// Mark is the name of the toxic, and with the proxy's name after it that of the
 	// stand-in (see replace.go) or the marker (see toxiproxy_down.go).
-	Mark    string        `json:"mark"`
-	Toxic   *client.Toxic `json:"toxic,omitempty"`
-	Replace bool          `json:"replace,omitempty"`
+	Mark  string        `json:"mark"`
+	Toxic *client.Toxic `json:"toxic,omitempty"`
+	// Attributes are those of Toxic, in the order and with the units to show them in.
+	Attributes []attribute `json:"attributes,omitempty"`
+	Replace    bool        `json:"replace,omitempty"`
 }
 
 func (s spec) api() *api { return newAPI(s.URL, s.Timeout, s.Instance) }
@@ -99,35 +98,23 @@ func (t Targets) hits(ctx context.Context, d experiments.Draw, describe func(*ex
 	return hits, nil
 }
 
-// plan plans a toxic of the given type on each target. Numbers are float64, as they
-// come back from JSON.
-func (t *Toxic) plan(ctx context.Context, d experiments.Draw, kind string, attributes map[string]float64) ([]experiments.Hit, error) {
+// plan plans a toxic of the given type on each target. Effect says to a person what it
+// does to all connections.
+func (t *Toxic) plan(ctx context.Context, d experiments.Draw, kind, effect string, attributes ...attribute) ([]experiments.Hit, error) {
 	wire := make(client.Attributes, len(attributes))
-	for name, value := range attributes {
-		wire[name] = value
+	for _, a := range attributes {
+		wire[a.Name] = a.Value // a float64, as it comes back from JSON
 	}
 	return t.hits(ctx, d, func(hit *experiments.Hit, s *spec) {
-		s.Toxic = &client.Toxic{Name: s.Mark, Type: kind, Stream: cmp.Or(t.Stream, "downstream"), Toxicity: float32(t.Toxicity), Attributes: wire}
+		s.Toxic = &client.Toxic{Name: s.Mark, Type: kind, Stream: t.stream(), Toxicity: float32(t.Toxicity), Attributes: wire}
 		s.Replace = t.Undo == "replace" || mustReplace(*s.Toxic)
-		hit.Effect = "add toxic " + describe(*s.Toxic)
+		s.Attributes = attributes
+		hit.Effect = effect + share(s.Toxic.Toxicity)
 		hit.Undo = "remove toxic " + s.Mark
 		if s.Replace {
 			hit.Undo = fmt.Sprintf("make the proxy anew without toxic %s, which cuts its connections", s.Mark)
 		}
 	})
-}
-
-// describe says what a toxic does: "latency latency=300 jitter=50 downstream".
-func describe(toxic client.Toxic) string {
-	words := []string{toxic.Type}
-	for _, name := range slices.Sorted(maps.Keys(toxic.Attributes)) {
-		words = append(words, fmt.Sprintf("%s=%v", name, toxic.Attributes[name]))
-	}
-	words = append(words, toxic.Stream)
-	if toxic.Toxicity != 1 {
-		words = append(words, fmt.Sprintf("on %v of connections", experiments.Percent(toxic.Toxicity)))
-	}
-	return strings.Join(words, " ")
 }
 
 // unmoved reads the target and checks that it is as it was planned.
@@ -184,9 +171,12 @@ func (*Toxic) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof,
 		return experiments.Proof{}, fmt.Errorf("toxiproxy at %s took toxic %s but does not list it on proxy %s: the proxy may have been replaced meanwhile", s.URL, s.Mark, s.Proxy.Name)
 	}
 	if !same(*s.Toxic, listed) {
-		return experiments.Proof{}, fmt.Errorf("toxiproxy at %s was given toxic %s as %s and lists it as %s", s.URL, s.Mark, describe(*s.Toxic), describe(listed))
+		return experiments.Proof{}, fmt.Errorf("toxiproxy at %s was given toxic %s as %s and lists it as %s", s.URL, s.Mark, s.listed(*s.Toxic), s.listed(listed))
 	}
-	return experiments.Proof{Seen: "toxic listed: " + describe(listed)}, nil
+	if change := s.change(now); change != "" {
+		return experiments.Proof{}, fmt.Errorf("proxy %s was changed while the toxic was added: %s; plan again", s.Proxy.Name, change)
+	}
+	return experiments.Proof{Seen: "toxic listed: " + s.listed(listed)}, nil
 }
 
 // Revert takes the toxic off.
@@ -209,7 +199,7 @@ func (*Toxic) Check(ctx context.Context, h experiments.Hit) (experiments.Observa
 	}
 	return s.look(ctx, api, func(now client.Proxy) (string, bool) {
 		if toxic, found := find(now.ActiveToxics, s.Mark); found {
-			return "toxic listed: " + describe(toxic), true
+			return "toxic listed: " + s.listed(toxic), true
 		}
 		return "no toxic " + s.Mark, false
 	})
@@ -240,7 +230,11 @@ func (s spec) look(ctx context.Context, api *api, harm func(client.Proxy) (strin
 	}
 	switch {
 	case aside:
-		return see(experiments.Harmed, "proxy %s is there beside %s (enabled=%t)", s.aside(), s.Proxy.Name, now.Enabled)
+		is := "gone"
+		if there {
+			is = map[bool]string{true: "enabled", false: "disabled"}[now.Enabled]
+		}
+		return see(experiments.Harmed, "proxy %s is %s, and %s is there beside it", s.Proxy.Name, is, s.aside())
 	case !there:
 		return see(experiments.Superseded, "proxy %s is gone, and what was on it", s.Proxy.Name)
 	}

@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -14,7 +15,8 @@ type Bandwidth struct {
 
 // Plan plans a bandwidth toxic on each proxy.
 func (b *Bandwidth) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return b.plan(ctx, d, "bandwidth", map[string]float64{"rate": float64(b.Rate)})
+	effect := fmt.Sprintf("bandwidth limited to %d KB/s %s", b.Rate, b.stream())
+	return b.plan(ctx, d, "bandwidth", effect, attribute{"rate", float64(b.Rate), "KB/s"})
 }
 
 // Validate refuses a rate of zero: toxiproxy 2.12.0 then sends empty pieces for ever.

@@ -25,8 +25,8 @@ func (*Down) Lasts() bool { return true }
 // Plan plans to switch off each proxy.
 func (f *Down) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
 	return f.hits(ctx, d, func(hit *experiments.Hit, s *spec) {
-		hit.Effect = fmt.Sprintf("disable the proxy: %s refuses connections", s.Proxy.Listen)
-		hit.Undo = "enable the proxy"
+		hit.Effect = fmt.Sprintf("connections to %s are cut, and new ones refused", s.Proxy.Listen)
+		hit.Undo = "enable the proxy again"
 	})
 }
 
@@ -54,7 +54,7 @@ func (*Down) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, 
 	if now.Enabled {
 		return experiments.Proof{}, fmt.Errorf("toxiproxy at %s was told to disable proxy %s and lists it as enabled", s.URL, s.Proxy.Name)
 	}
-	return experiments.Proof{Seen: fmt.Sprintf("proxy %s listed: enabled=false", s.Proxy.Name)}, nil
+	return experiments.Proof{Seen: fmt.Sprintf("proxy %s listed as disabled", s.Proxy.Name)}, nil
 }
 
 // Revert switches the proxy on if the marker says that this fault switched it off.

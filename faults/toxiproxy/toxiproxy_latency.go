@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -16,7 +17,8 @@ type Latency struct {
 
 // Plan plans a latency toxic on each proxy.
 func (l *Latency) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return l.plan(ctx, d, "latency", map[string]float64{"latency": millis(l.Latency), "jitter": millis(l.Jitter)})
+	effect := fmt.Sprintf("%s arrive %s late", l.traffic(), plusMinus(say(l.Latency), say(l.Jitter), l.Jitter > 0))
+	return l.plan(ctx, d, "latency", effect, inMillis("latency", l.Latency), inMillis("jitter", l.Jitter))
 }
 
 // Validate checks that there is a delay, and that no jitter would make it negative.

@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -14,7 +15,8 @@ type LimitData struct {
 
 // Plan plans a limit_data toxic on each proxy.
 func (l *LimitData) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return l.plan(ctx, d, "limit_data", map[string]float64{"bytes": float64(l.Bytes)})
+	effect := fmt.Sprintf("connections are closed after %d bytes of %s", l.Bytes, l.traffic())
+	return l.plan(ctx, d, "limit_data", effect, attribute{"bytes", float64(l.Bytes), ""})
 }
 
 // Validate checks the limit.

@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -15,7 +16,11 @@ type ResetPeer struct {
 
 // Plan plans a reset_peer toxic on each proxy.
 func (r *ResetPeer) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return r.plan(ctx, d, "reset_peer", map[string]float64{"timeout": millis(r.Timeout)})
+	effect := fmt.Sprintf("connections are reset when the first %s begins", r.one())
+	if r.Timeout > 0 {
+		effect = fmt.Sprintf("connections are reset %s after the first %s begins", say(r.Timeout), r.one())
+	}
+	return r.plan(ctx, d, "reset_peer", effect, inMillis("timeout", r.Timeout))
 }
 
 // Validate checks the timeout.

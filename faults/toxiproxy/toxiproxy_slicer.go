@@ -2,6 +2,8 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -17,11 +19,14 @@ type Slicer struct {
 
 // Plan plans a slicer toxic on each proxy.
 func (s *Slicer) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return s.plan(ctx, d, "slicer", map[string]float64{
-		"average_size":   float64(s.AverageSize),
-		"size_variation": float64(s.SizeVariation),
-		"delay":          float64(s.Delay.Microseconds()),
-	})
+	effect := fmt.Sprintf("%s come in pieces of %s bytes", s.traffic(), plusMinus(strconv.Itoa(s.AverageSize), strconv.Itoa(s.SizeVariation), s.SizeVariation > 0))
+	if s.Delay > 0 {
+		effect += ", " + say(s.Delay) + " apart"
+	}
+	return s.plan(ctx, d, "slicer", effect,
+		attribute{"average_size", float64(s.AverageSize), "bytes"},
+		attribute{"size_variation", float64(s.SizeVariation), "bytes"},
+		inMicros("delay", s.Delay))
 }
 
 // Validate refuses sizes at which toxiproxy 2.12.0 recurses without end or cuts

@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -15,7 +16,12 @@ type SlowClose struct {
 
 // Plan plans a slow_close toxic on each proxy.
 func (s *SlowClose) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return s.plan(ctx, d, "slow_close", map[string]float64{"delay": millis(s.Delay)})
+	side := "client"
+	if s.stream() == "upstream" {
+		side = "server"
+	}
+	effect := fmt.Sprintf("connections close %s late for the %s", say(s.Delay), side)
+	return s.plan(ctx, d, "slow_close", effect, inMillis("delay", s.Delay))
 }
 
 // Validate checks that there is a delay.

@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -16,7 +17,11 @@ type Timeout struct {
 
 // Plan plans a timeout toxic on each proxy.
 func (t *Timeout) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
-	return t.plan(ctx, d, "timeout", map[string]float64{"timeout": millis(t.Timeout)})
+	effect := fmt.Sprintf("no %s arrives, and connections stay open", t.one())
+	if t.Timeout > 0 {
+		effect = fmt.Sprintf("no %s arrives, and connections are closed after %s", t.one(), say(t.Timeout))
+	}
+	return t.plan(ctx, d, "timeout", effect, inMillis("timeout", t.Timeout))
 }
 
 // Validate checks the timeout.

@@ -161,7 +161,7 @@ func TestProxiesOnAnotherToxiproxyComeAndGo(t *testing.T) {
 	first := open(t, func(s *Sandbox) { s.Toxiproxy = connection })
 	second := open(t, func(s *Sandbox) { s.Toxiproxy = connection; s.Prefix = "blue-" })
 	want := []string{"blue-catalogue", "blue-payments", "catalogue", "inventory", "payments"}
-	if got := names(); !slices.Equal(got, want) {
+	if got := slices.DeleteFunc(names(), func(name string) bool { return strings.HasPrefix(name, "gameday-claim:") }); !slices.Equal(got, want) {
 		t.Errorf("proxies = %v; want %v", got, want)
 	}
 	if second.Export("payments_proxy") != "blue-payments" {

@@ -1,5 +1,7 @@
 # A fault that turns out worse than thought: the payment provider answers nobody,
 # and the guard stops the run long before the two minutes are over.
+#
+# Verdict: aborted
 
 sandbox "shop" {}
 

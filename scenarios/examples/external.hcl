@@ -5,6 +5,8 @@
 #   gameday sandbox --port 8080 --toxiproxy http://127.0.0.1:8474
 #   prometheus --config.file=prometheus.yml        # scrapes 127.0.0.1:8080 as job "shop"
 #   gameday run --var shop_url=http://127.0.0.1:8080/ external.hcl
+#
+# Verdict: held
 
 variable "toxiproxy_url" {
   description = "API of the toxiproxy-server"

@@ -1,5 +1,7 @@
 # Every guard. Each would stop the run at once and have everything mended; with a
 # provider that is a little late, none needs to.
+#
+# Verdict: held
 
 sandbox "shop" {}
 

@@ -2,6 +2,8 @@
 # and one that rests on a probe. Nothing is broken: a health check.
 #
 #   gameday run --var grpc_address=127.0.0.1:50051 measuring.hcl
+#
+# Verdict: held
 
 variable "grpc_address" {
   description = "A gRPC server with the standard health service"

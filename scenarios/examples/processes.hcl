@@ -4,6 +4,8 @@
 #   gameday run --var worker_pid_file=/run/worker.pid --var web_port=8080 \
 #               --var url=http://127.0.0.1:8080/ --var maintenance=/run/maintenance \
 #               processes.hcl
+#
+# Verdict: held
 
 variable "url" {
   description = "Where the web server answers"

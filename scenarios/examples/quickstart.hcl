@@ -4,6 +4,8 @@
 #
 # The same file runs unchanged against a toxiproxy-server and a Prometheus of your
 # own; external.hcl says how.
+#
+# Verdict: held
 
 variable "toxiproxy_url" {
   description = "API of a toxiproxy-server; left out, the built-in one"

@@ -1,5 +1,7 @@
 # A shop that does not survive what it should: it gives a request one second, and
 # the payment provider takes longer than that.
+#
+# Verdict: refuted
 
 sandbox "shop" {}
 

@@ -1,5 +1,7 @@
 # Every toxic, one after the other, each for half a second: the shop may suffer,
 # but must be whole again right after.
+#
+# Verdict: held
 
 sandbox "shop" {}
 

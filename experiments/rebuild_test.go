@@ -1,0 +1,183 @@
+package experiments
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// stored is an event as it comes back from disk: without the monotonic clock.
+func stored[T any](t *testing.T, value T) T {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back T
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+// drawRun carries out a run in which much goes wrong, and gives its result and what
+// its journal holds.
+func drawRun(rt *rapid.T, t *testing.T) (result *Result, events []Event) {
+	faults := rapid.IntRange(1, 3).Draw(rt, "faults")
+	type trouble struct {
+		instant, fails     bool
+		targets            []string
+		refused            int
+		duration, at, slow time.Duration
+	}
+	var troubles []trouble
+	for i := range faults {
+		troubles = append(troubles, trouble{
+			instant:  rapid.Bool().Draw(rt, "instant"),
+			fails:    rapid.IntRange(0, 5).Draw(rt, "injection fails") == 0,
+			targets:  []string{fmt.Sprint("a", i), fmt.Sprint("b", i)}[:rapid.IntRange(1, 2).Draw(rt, "targets")],
+			refused:  rapid.SampledFrom([]int{0, 0, 1, 3, 1000}).Draw(rt, "reverts that fail"),
+			duration: time.Duration(rapid.IntRange(1, 30).Draw(rt, "duration")) * 100 * time.Millisecond,
+			at:       time.Duration(rapid.IntRange(0, 20).Draw(rt, "at")) * 100 * time.Millisecond,
+			slow:     time.Duration(rapid.IntRange(0, 5).Draw(rt, "slow")) * 100 * time.Millisecond,
+		})
+	}
+	stop := rapid.SampledFrom([]time.Duration{0, 500, 2000, 3000, 4000}).Draw(rt, "stopped at ms") * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		w, j := newWorld(), &memory{}
+		var plans []*FaultPlan
+		for i, trouble := range troubles {
+			var mu sync.Mutex
+			b := &breaker{world: w, targets: trouble.targets, instant: trouble.instant, slow: trouble.slow}
+			if trouble.fails {
+				b.injectErr = errors.New("target moved")
+			}
+			b.revertErr = func() error {
+				mu.Lock()
+				defer mu.Unlock()
+				if trouble.refused--; trouble.refused >= 0 {
+					return errors.New("server gone")
+				}
+				return nil
+			}
+			plan := lasting(fmt.Sprint("f", i), b, trouble.at, trouble.duration)
+			if trouble.instant {
+				plan.Schedule.Duration = 0
+			}
+			plans = append(plans, plan)
+		}
+		e := experiment(w, plans...)
+		e.Hypotheses[0].During = false
+		e.RevertWithin = 2 * time.Second
+		ctx := t.Context()
+		if stop > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, stop)
+			defer cancel()
+		}
+		result, events = stored(t, Run(ctx, e, options(j))), stored(t, j.events)
+	})
+	return result, events
+}
+
+func TestAResultIsRebuiltFromItsJournal(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		want, events := drawRun(rt, t)
+		got := stored(t, Rebuild(events, false))
+		for i := range max(len(want.Hits), len(got.Hits)) {
+			if i >= len(want.Hits) || i >= len(got.Hits) || !reflect.DeepEqual(want.Hits[i], got.Hits[i]) {
+				rt.Fatalf("hit %d of the run and of its journal:\n%+v\n%+v", i, want.Hits, got.Hits)
+			}
+		}
+		if len(want.Left) != len(got.Left) || (got.Verdict == NotRestored) != (want.Verdict == NotRestored) {
+			rt.Fatalf("left %q, rebuilt %q (%s)", want.Left, got.Left, got.Verdict)
+		}
+		if got.Verdict != Errored && got.Verdict != NotRestored {
+			rt.Fatalf("a dead run was judged: %s", got.Verdict)
+		}
+		if (want.Stop == nil) != (got.Stop == nil) || want.Stop != nil && (want.Stop.Cause != got.Stop.Cause || want.Stop.Took() != got.Stop.Took()) {
+			rt.Fatalf("stop %+v, rebuilt %+v", want.Stop, got.Stop)
+		}
+		if len(want.Phases) != len(got.Phases) {
+			rt.Fatalf("phases %v, rebuilt %v", want.Phases, got.Phases)
+		}
+		injected := func(r *Result) (list []string) {
+			for _, m := range r.Timeline {
+				if m.Kind == "fault" && strings.Contains(m.Text, ": breaks on ") {
+					list = append(list, m.Text)
+				}
+			}
+			slices.Sort(list) // at one moment of a fake clock any order is right
+			return list
+		}
+		if !reflect.DeepEqual(injected(want), injected(got)) {
+			rt.Fatalf("timeline %v, rebuilt %v", injected(want), injected(got))
+		}
+		for _, series := range got.Series {
+			for _, other := range want.Series {
+				if other.Name == series.Name && len(other.At) != len(series.At) {
+					rt.Fatalf("%s has %d measurements, rebuilt %d", series.Name, len(other.At), len(series.At))
+				}
+			}
+		}
+	})
+}
+
+// However much of a journal is lost, what may be in the world is never taken for
+// mended.
+func TestADamagedJournalNeverHidesWhatMayBeBroken(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		_, events := drawRun(rt, t)
+		from := rapid.IntRange(0, len(events)).Draw(rt, "lost from")
+		to := rapid.IntRange(from, len(events)).Draw(rt, "lost to")
+		kept := append(append([]Event{}, events[:from]...), events[to:]...)
+		lost := map[string]bool{}
+		for _, event := range events[from:to] {
+			if event.Hit != nil {
+				lost[event.Hit.ID] = true
+			}
+		}
+		told, proven := map[string]bool{}, map[string]bool{}
+		for _, event := range kept {
+			if event.Hit != nil {
+				told[event.Hit.ID] = true
+				proven[event.Hit.ID] = event.Hit.Step == Verified
+			}
+		}
+		left := map[string]bool{}
+		for _, hit := range Outstanding(kept, to > from) {
+			left[hit.ID] = true
+		}
+		for id := range lost {
+			if told[id] && !proven[id] && !left[id] {
+				rt.Fatalf("%s is not outstanding, though what became of it is lost", id)
+			}
+		}
+		result := Rebuild(kept, to > from)
+		if to > from && strings.Contains(result.Reason, "everything that was broken is proven mended") {
+			rt.Fatalf("of a damaged journal it says: %s", result.Reason)
+		}
+		if (len(left) > 0) != (result.Verdict == NotRestored) {
+			rt.Fatalf("%d left, verdict %s", len(left), result.Verdict)
+		}
+	})
+}
+
+func TestAnEmptyJournalIsRebuiltWithoutAClaim(t *testing.T) {
+	for _, damaged := range []bool{false, true} {
+		r := Rebuild(nil, damaged)
+		if r.Verdict != Errored || strings.Contains(r.Reason, "everything that was broken") {
+			t.Errorf("damaged %v: %s: %s", damaged, r.Verdict, r.Reason)
+		}
+	}
+}
