@@ -135,6 +135,9 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	if err := r.commit(planned...); err != nil {
 		return nil, err
 	}
+	if err := r.reserve(ctx, hits); err != nil {
+		return nil, err
+	}
 	r.markArmed(hits)
 	return hits, nil
 }
@@ -164,6 +167,7 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 		now := time.Now()
 		r.moment("fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target))
 		r.post(func() { r.injected(now) })
+		r.follow(plan, hit)
 		if hit.Lasts == 0 {
 			r.settleInstant(ctx, plan, hit)
 		}

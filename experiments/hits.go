@@ -90,6 +90,14 @@ func (b *hitBook) stuck(hits []Hit) (HitResult, bool) {
 	return HitResult{}, false
 }
 
+// find adds what was measured of a hit after its injection.
+func (b *hitBook) find(id string, f Finding) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := &b.byID[id].result
+	r.Findings = append(r.Findings, f)
+}
+
 // outstanding lists the hits that may be in the world, newest first.
 func (b *hitBook) outstanding() []Hit {
 	b.mu.Lock()

@@ -112,6 +112,9 @@ type HitResult struct {
 	Injected time.Time `json:"injected,omitzero"`
 	Verified time.Time `json:"verified,omitzero"`
 	Error    string    `json:"error,omitempty"`
+	// Findings are what was measured about the hit afterwards, such as the time until a
+	// killed pod was replaced.
+	Findings []Finding `json:"findings,omitempty"`
 }
 
 // StepTime is when a hit took a step.

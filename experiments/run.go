@@ -88,6 +88,14 @@ type runner struct {
 	releases []func()
 	armed    bool
 
+	yielding sync.Mutex
+	yields   []func(context.Context) error // give back what reserve took
+
+	following struct {
+		sync.WaitGroup
+		ctx context.Context // ends with the run
+	}
+
 	judged   map[*Hypothesis]*HypothesisResult
 	settled  map[*Hypothesis]bool // its recovery is judged
 	guards   map[*GuardPlan]*GuardResult
@@ -151,6 +159,13 @@ type outcome struct {
 func (r *runner) phases(ctx context.Context) (out outcome) {
 	defer r.release()
 	defer close(r.over)
+	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	r.following.ctx = following
+	defer func() {
+		stopFollowing()
+		r.drain(&r.following.WaitGroup)
+	}()
+	defer r.yield(ctx)
 	if len(r.errs) > 0 {
 		return outcome{}
 	}
@@ -163,6 +178,12 @@ func (r *runner) phases(ctx context.Context) (out outcome) {
 		return outcome{}
 	}
 
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	kept := r.keep(keeping)
+	defer func() {
+		stopKeeping()
+		<-kept
+	}()
 	measuring, stopMeasuring := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		stopMeasuring()
@@ -195,6 +216,7 @@ func (r *runner) phases(ctx context.Context) (out outcome) {
 		r.enter(PhaseRecover)
 		r.recovery(ctx)
 		r.interrupted(ctx)
+		r.settleFollowers(ctx)
 	}
 	return outcome{}
 }
@@ -351,15 +373,21 @@ func (r *runner) plan(ctx context.Context) error {
 	r.slots, r.length = blueprint.Slots, blueprint.Length
 	r.history.Planned, r.history.Reverting = r.length, min(usualRevert, r.e.RevertWithin)
 	var planned []Event
+	var all []Hit
 	watched := false
 	for i := range blueprint.Hits {
 		for _, hit := range blueprint.Hits[i] {
 			if err := r.claim(hit); err != nil {
 				return err
 			}
-			watched = watched || hit.Fuse == WatchdogFuse
+			// A fuse of its own ends a hit in time; the watchdog ends it at once.
+			watched = watched || hit.Fuse != ""
 			planned = append(planned, r.hits.plan(hit))
+			all = append(all, hit)
 		}
+	}
+	if err := r.reserve(ctx, all); err != nil {
+		return err
 	}
 	if watched {
 		if err := r.arm(ctx); err != nil {

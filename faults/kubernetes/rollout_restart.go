@@ -23,7 +23,7 @@ const restartAnnotation = "kubectl.kubernetes.io/restartedAt"
 // restartRecord is what a hit of rollout_restart needs.
 type restartRecord struct {
 	Generation int `json:"generation"`
-	// Stamp is unique to the hit; it is what the annotation is set to.
+	// Before is what the annotation said: another value later is somebody else's restart.
 	Before string `json:"before,omitempty"`
 }
 
@@ -122,8 +122,8 @@ func (*RolloutRestart) Inject(ctx context.Context, h experiments.Hit) (experimen
 		if now == r.stamp() {
 			return nil, nil
 		}
-		if generation, err := number(thing.At("metadata", "generation"), 0); err != nil || generation != r.Restart.Generation {
-			return nil, fmt.Errorf("%s moved since the plan: its generation is %d, not %d; nothing was done (%w)", r.Object, generation, r.Restart.Generation, errMoved)
+		if now != r.Restart.Before {
+			return nil, fmt.Errorf("%s moved since the plan: somebody restarted it meanwhile (%s); nothing was done", r.Object, now)
 		}
 		path := []string{"spec", "template", "metadata", "annotations"}
 		var steps []kube.Op
@@ -144,8 +144,6 @@ func (*RolloutRestart) Inject(ctx context.Context, h experiments.Hit) (experimen
 	}
 	return experiments.Proof{Seen: fmt.Sprintf("%s has generation %v (was %d): its rollout has begun", r.Object, thing.At("metadata", "generation"), r.Restart.Generation)}, nil
 }
-
-var errMoved = errors.New("somebody changed it")
 
 // Revert has nothing to do: the rollout ends by itself.
 func (*RolloutRestart) Revert(_ context.Context, h experiments.Hit) error { return revertNothing(h) }
