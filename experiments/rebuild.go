@@ -87,6 +87,7 @@ func Rebuild(events []Event, damaged bool) *Result {
 		r.Guards = append(r.Guards, *guards[name])
 	}
 	r.Hits = book.results()
+	r.Faults = faultsOf(r.Hits)
 	for _, hit := range Outstanding(events, damaged) {
 		r.Left = append(r.Left, fmt.Sprintf("%s: %s (its revert was not proven)", hit.Target, hit.Effect))
 	}
@@ -110,6 +111,29 @@ func Rebuild(events []Event, damaged bool) *Result {
 	}
 	r.Timeline = append(r.Timeline, Moment{r.Ended, "error", r.Reason})
 	return r
+}
+
+// faultsOf tells of the faults what their hits do: a journal does not hold the scenario.
+func faultsOf(hits []HitResult) []FaultResult {
+	var list []FaultResult
+	for i := range hits {
+		h := &hits[i]
+		at := slices.IndexFunc(list, func(f FaultResult) bool { return f.Name == h.Fault })
+		if at < 0 {
+			at = len(list)
+			list = append(list, FaultResult{Name: h.Fault, Kind: h.Kind, At: h.At, Duration: h.Lasts})
+		}
+		f := &list[at]
+		f.Hits++
+		f.Rounds = max(f.Rounds, h.Round)
+		if !h.Injected.IsZero() {
+			f.Injected++
+		}
+		if !h.Verified.IsZero() {
+			f.Restored++
+		}
+	}
+	return list
 }
 
 // replay enters a hit's event as it was journaled.

@@ -67,6 +67,8 @@ const unfilled = "To be filled in by the team:"
 
 // What a report says of a run that leaves a list of facts empty.
 const (
+	noHypotheses = "No hypothesis was judged."
+	noFaults     = "No fault was planned."
 	nothingWell  = "The run measured nothing that went well."
 	nothingWrong = "The run measured nothing that went wrong."
 	sameSeed     = "The same targets are chosen from the same seed, as long as they are there."

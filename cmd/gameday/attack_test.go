@@ -366,8 +366,13 @@ func (w *world) reportOfTheDead() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if !strings.Contains(string(report), "the runner died") {
-		w.t.Errorf("the report does not say that the runner died:\n%s", report)
+	for _, want := range []string{"The runner died", "gameday run "} {
+		if !strings.Contains(string(report), want) {
+			w.t.Errorf("the report of a killed runner does not hold %q:\n%s", want, report)
+		}
+	}
+	if strings.Contains(string(report), "No fault was planned") {
+		w.t.Errorf("the report of a killed runner forgets its faults:\n%s", report)
 	}
 	gameday(w.t, w.home, "runs").ends(10*time.Second, 0, "^error ")
 }
