@@ -113,6 +113,45 @@ func Rebuild(events []Event, damaged bool) *Result {
 	return r
 }
 
+// Recover brings the result of a run that had ended up to date with its journal, after
+// hits that it left were mended: their steps, their proofs, and what is still left.
+// What the run came to, its verdict, is not changed by that.
+func (r *Result) Recover(events []Event, damaged bool) {
+	book := newHitBook(func(text string) string { return text })
+	for _, event := range events {
+		if event.Hit != nil {
+			book.replay(event)
+		}
+	}
+	for i := range r.Hits {
+		h := &r.Hits[i]
+		live := book.byID[h.ID]
+		if live == nil || len(live.result.Steps) <= len(h.Steps) {
+			continue
+		}
+		now := live.result
+		h.Step, h.Steps, h.Mended, h.State, h.Verified, h.Error = now.Step, now.Steps, now.Mended, now.State, now.Verified, now.Error
+	}
+	for i := range r.Faults {
+		f := &r.Faults[i]
+		f.Restored = 0
+		for _, h := range r.Hits {
+			if h.Fault == f.Name && !h.Verified.IsZero() {
+				f.Restored++
+			}
+		}
+	}
+	had := len(r.Left) > 0
+	r.Left = nil
+	for _, hit := range Outstanding(events, damaged) {
+		r.Left = append(r.Left, fmt.Sprintf("%s: %s (its revert was not proven)", hit.Target, hit.Effect))
+	}
+	if had && len(r.Left) == 0 {
+		r.Recovered = laterOf(book.lastVerified(), r.Ended)
+		r.Timeline = append(r.Timeline, Moment{r.Recovered, "note", "Everything that the run had left is proven mended"})
+	}
+}
+
 // faultsOf tells of the faults what their hits do: a journal does not hold the scenario.
 func faultsOf(hits []HitResult) []FaultResult {
 	var list []FaultResult

@@ -219,3 +219,31 @@ func TestARebuiltResultTellsOfItsFaultsAndHowItWasStarted(t *testing.T) {
 		t.Errorf("the verdict is %s, left is %q", result.Verdict, result.Left)
 	}
 }
+
+func TestAResultIsBroughtUpToDateAfterWhatItLeftWasMended(t *testing.T) {
+	began := time.Date(2026, 11, 24, 15, 30, 12, 0, time.UTC)
+	at := func(seconds int) time.Time { return began.Add(time.Duration(seconds) * time.Second) }
+	hit := Hit{ID: "late/1", Fault: "late", Kind: "toxiproxy_latency", Round: 1, Target: "proxy payments", Effect: "answers arrive late", Lasts: time.Second}
+	step := func(second int, step Step, state State) Event {
+		return Event{At: at(second), Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: step, State: state, Seen: "as before", Hit: &hit}}
+	}
+	stuck := []Event{
+		{At: at(0), Type: EventBegin, Begin: &Begin{Run: "r"}},
+		step(1, Planned, ""), step(2, Intended, ""), step(3, Injected, ""), step(4, Reverting, ""), step(5, Stuck, ""),
+		{At: at(6), Type: EventEnd, Verdict: NotRestored, Text: "1 hit could not be proven mended"},
+	}
+	r := Rebuild(stuck, false)
+	r.Ended, r.Verdict, r.Reason = at(6), NotRestored, "1 hit could not be proven mended"
+	r.Recover(stuck, false)
+	if len(r.Left) != 1 || !r.Recovered.IsZero() {
+		t.Fatalf("nothing was mended, and left is %q, recovered %s", r.Left, r.Recovered)
+	}
+	mended := append(stuck, step(60, Reverting, ""), step(61, Reverted, ""), step(62, Verified, Whole))
+	r.Recover(mended, false)
+	if len(r.Left) != 0 || !r.Recovered.Equal(at(62)) || r.Verdict != NotRestored {
+		t.Errorf("left %q, recovered %s, verdict %s", r.Left, r.Recovered, r.Verdict)
+	}
+	if h := r.Hits[0]; h.Step != Verified || h.State != Whole || h.Mended != "as before" || r.Faults[0].Restored != 1 {
+		t.Errorf("the hit is %+v, the fault %+v", h, r.Faults[0])
+	}
+}

@@ -41,6 +41,9 @@ func (o outliner) headline() string {
 		}
 		return fmt.Sprintf("There is no answer: too little was measured to tell whether the system withstands it, and %s.", o.mending())
 	case experiments.NotRestored:
+		if !o.r.Recovered.IsZero() {
+			return fmt.Sprintf("The run could not mend everything that it broke; all of it was proven mended %s after its end.", sayDuration(o.r.Recovered.Sub(o.ended())))
+		}
 		return "Something that was broken could not be proven mended: someone has to look at it now."
 	case experiments.Invalid:
 		return "The scenario is not valid, so nothing was run."

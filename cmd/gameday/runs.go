@@ -55,10 +55,15 @@ func standing(dir string) string {
 	if len(experiments.Outstanding(contents.Events, len(contents.Damage) > 0)) > 0 {
 		return "NOT RESTORED"
 	}
-	for i := len(contents.Events) - 1; i >= 0; i-- {
-		if contents.Events[i].Type == experiments.EventEnd {
-			return string(contents.Events[i].Verdict)
+	// The first end is the run's own; a later one is that of who mended what it left.
+	for _, event := range contents.Events {
+		if event.Type != experiments.EventEnd {
+			continue
 		}
+		if event.Verdict == experiments.NotRestored {
+			return "mended since"
+		}
+		return string(event.Verdict)
 	}
 	return "died"
 }
