@@ -162,7 +162,7 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 		r.emit(r.hits.step(hit.ID, Injected, proof.Seen, "", nil))
 		r.actsUntil(hit.ID, over)
 		now := time.Now()
-		r.moment("fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target))
+		r.moment("fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect))
 		r.post(func() { r.injected(now) })
 		if hit.Lasts == 0 {
 			r.settleInstant(ctx, plan, hit)

@@ -205,7 +205,7 @@ func hitMoments(event Event, book *hitBook) []Moment {
 	hit := book.byID[event.Hit.ID].result
 	switch event.Hit.Step {
 	case Injected:
-		return []Moment{{event.At, "fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target)}}
+		return []Moment{{event.At, "fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect)}}
 	case Verified:
 		return []Moment{{event.At, "fault", fmt.Sprintf("%s: mended %s", hit.Fault, hit.Target)}}
 	}

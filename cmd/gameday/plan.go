@@ -117,7 +117,7 @@ func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint)
 		for _, hit := range b.Hits[i] {
 			out.printf("      %s: %s", hit.Target, hit.Effect)
 			if hit.Lasts > 0 {
-				out.printf(" for %s", experiments.FormatDuration(hit.Lasts))
+				out.printf(", for %s", experiments.FormatDuration(hit.Lasts))
 			}
 			out.printf("\n        undo: %s\n", hit.Undo)
 			switch {

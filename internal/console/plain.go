@@ -102,9 +102,9 @@ func (v *plainView) hit(event experiments.Event) {
 		if hit.Lasts > 0 {
 			lasts = " for " + experiments.FormatDuration(hit.Lasts)
 		}
-		v.line(event, "fault %s planned: %s on %s, at %s%s", hit.Fault, hit.Effect, hit.Target, clock(hit.At), lasts)
+		v.line(event, "fault %s planned: %s: %s, at %s%s", hit.Fault, hit.Target, hit.Effect, clock(hit.At), lasts)
 	case experiments.Injected:
-		v.line(event, "fault %s injected: %s on %s (seen: %s)", hit.Fault, hit.Effect, hit.Target, h.Seen)
+		v.line(event, "fault %s injected: %s: %s (seen: %s)", hit.Fault, hit.Target, hit.Effect, h.Seen)
 	case experiments.Verified:
 		if hit.Lasts > 0 {
 			v.line(event, "fault %s mended: %s (seen: %s)", hit.Fault, hit.Target, h.Seen)
