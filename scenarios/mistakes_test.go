@@ -143,6 +143,8 @@ scenario "s" {
 		{`fault "pod_kill" "kill"`, `fault "kill" "kill"`, `16: Unknown kind: There is no fault of the kind "kill". Did you mean "pod_kill"?`},
 		{"}\nscenario \"s\" {\n", "}\nscenario \"s\" {\n  probe \"http\" \"other\" { url = \"http://127.0.0.1/\" }\n", `14: Misplaced block: A block probe stands beside the scenario`},
 		{`selector = "app=checkout" }`, `selectro = "app=checkout" }`, `16: Unknown attribute: `},
+		{`every = var.pace`, `every = var.pace + 1`, `11: Invalid operand: `},
+		{`variable "pace" { default = "1s" }`, "variable \"pace\" {\n type = number\n default = \"x\" \n}", `3: Wrong type: The default of var.pace does not have the type number`},
 		{`every = var.pace`, `every = "30 s"`, `11: Not a duration: The attribute "every" of probe "http": "30 s" is not a duration; write "30s".`},
 	} {
 		t.Run(c.after, func(t *testing.T) {

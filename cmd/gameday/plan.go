@@ -21,13 +21,16 @@ func newPlanCommand(global *globalFlags) *cobra.Command {
 		Long: `plan looks up the targets of every fault and shows them in order, with the seed,
 how each hit is undone and what ends it if the runner dies. It changes nothing. A
 sandbox or a built-in toxiproxy that the scenario declares is started to look at,
-and stopped again.`,
-		Example: "  gameday plan shop.hcl",
-		Args:    cobra.MinimumNArgs(1),
+and stopped again.
+
+It exits with 0, with 2 if a scenario is wrong, and with 5 if a target cannot be
+looked up.`,
+		Example: "  gameday plan quickstart\n  gameday plan --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl",
+		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			configurations, diagnostics, err := loadAll(paths, &v)
 			if err != nil {
-				return &exitError{experiments.Errored.ExitCode(), err}
+				return err
 			}
 			if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
 				return err

@@ -46,6 +46,9 @@ func Open(path string) (Dir, error) {
 	if err != nil {
 		return Dir{}, fmt.Errorf("find the state folder %s: %w", path, err)
 	}
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		return Dir{}, fmt.Errorf("the state folder %s is a file; choose a folder with --state or GAMEDAY_STATE", root)
+	}
 	return Dir{root}, nil
 }
 
@@ -113,6 +116,19 @@ func (d Dir) names(kind string) ([]string, error) {
 	return list, nil
 }
 
+// ErrNoRun tells that no run is meant by what a person typed, or that several are.
+var ErrNoRun = errors.New("no such run")
+
+// noRun makes an error that is ErrNoRun and says more.
+func noRun(format string, values ...any) error {
+	return &noRunError{fmt.Sprintf(format, values...)}
+}
+
+type noRunError struct{ text string }
+
+func (e *noRunError) Error() string    { return e.text }
+func (e *noRunError) Is(is error) bool { return is == ErrNoRun }
+
 // Find resolves what a person types for a run: "last", a name, the start of one
 // name only, or the path of a run's directory.
 func (d Dir) Find(text string) (name, path string, err error) {
@@ -122,7 +138,10 @@ func (d Dir) Find(text string) (name, path string, err error) {
 			return "", "", fmt.Errorf("find the run %s: %w", text, err)
 		}
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			return "", "", fmt.Errorf("there is no run's directory at %s", path)
+			return "", "", noRun("there is no run's directory at %s", path)
+		}
+		if !holds(path, "journal") && !holds(path, "result.json") {
+			return "", "", noRun("%s is not the directory of a run: there is no journal in it", path)
 		}
 		return filepath.Base(path), path, nil
 	}
@@ -131,10 +150,15 @@ func (d Dir) Find(text string) (name, path string, err error) {
 		return "", "", err
 	}
 	if len(runs) == 0 {
-		return "", "", fmt.Errorf("there are no runs in %s", d.root)
+		return "", "", noRun("there are no runs in %s", d.root)
 	}
 	name, err = Pick(text, runs)
 	return name, d.path("runs", name), err
+}
+
+func holds(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
 }
 
 // Pick finds the run that a person means among runs, the newest first.
@@ -155,9 +179,9 @@ func Pick(text string, runs []string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", fmt.Errorf("no run is named %q; `gameday runs` lists them", text)
+		return "", noRun("no run is named %q; `gameday runs` lists them", text)
 	}
-	return "", fmt.Errorf("%q fits %d runs, such as %s and %s; type more of the name", text, len(found), found[0], found[1])
+	return "", noRun("%q fits %d runs, such as %s and %s; type more of the name", text, len(found), found[0], found[1])
 }
 
 // MarkLive notes on disk that a run may have something to mend.

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +84,9 @@ func TestRunsAreFoundByWhatPeopleType(t *testing.T) {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(filepath.Join(path, "journal"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if !strings.HasPrefix(names[0], "20261124-153000-slow-payments-") {
 		t.Errorf("name %q", names[0])
@@ -94,10 +99,21 @@ func TestRunsAreFoundByWhatPeopleType(t *testing.T) {
 			t.Errorf("%q found %q at %q, %v; want %q", text, name, path, err, want)
 		}
 	}
-	for text, want := range map[string]string{"2026": "fits 2 runs", "nothing": "no run is named", "/nowhere/at/all": "no run's directory"} {
-		if _, _, err := dir.Find(text); err == nil || !strings.Contains(err.Error(), want) {
+	for text, want := range map[string]string{"2026": "fits 2 runs", "nothing": "no run is named", "/nowhere/at/all": "no run's directory",
+		"/": "is not the directory of a run", "../../..": "", "..": "no run is named", "": "fits 2 runs", "no/": "no run's directory"} {
+		if _, _, err := dir.Find(text); err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrNoRun) {
 			t.Errorf("%q gave %v, want %q", text, err, want)
 		}
+	}
+}
+
+func TestAFileIsNoStateFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "is a file; choose a folder") {
+		t.Errorf("opening a file gave %v", err)
 	}
 }
 
