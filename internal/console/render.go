@@ -215,7 +215,7 @@ func (s screen) hypotheses(run *liveRun) section {
 	value := max(rest-name-graph, 0)
 	out := section{title: s.palette.bold("Hypotheses"), noun: "hypotheses"}
 	for _, h := range run.hypotheses {
-		word, paint, rank := s.hypothesisWord(h)
+		word, paint, rank := s.hypothesisWord(h, !run.ended.IsZero())
 		line := " " + paint(column(word, statusWidth)) + " " + column(h.name, name) + " "
 		if graph > 0 {
 			line += spark(run.tracks[h.series], h.judgement, graph, s.palette) + " "
@@ -235,7 +235,9 @@ func (s screen) detail(text string) string {
 	return s.palette.faint(cut(strings.Repeat(" ", statusWidth+2)+text, s.width))
 }
 
-func (s screen) hypothesisWord(h *liveHypothesis) (word string, paint func(string) string, rank int) {
+// hypothesisWord says in a word how a hypothesis stands. Too few measurements are
+// inconclusive only when no more are coming.
+func (s screen) hypothesisWord(h *liveHypothesis, over bool) (word string, paint func(string) string, rank int) {
 	switch h.judgement.Verdict {
 	case experiments.Held:
 		return "held", s.palette.good, 2
@@ -244,6 +246,9 @@ func (s screen) hypothesisWord(h *liveHypothesis) (word string, paint func(strin
 			return "may break", s.palette.warn, 1
 		}
 		return "refuted", s.palette.bad, 0
+	}
+	if !over && h.judgement.Needs > 0 {
+		return "measuring", s.palette.faint, 1
 	}
 	return verdictWord(h.judgement.Verdict), s.palette.warn, 1
 }
