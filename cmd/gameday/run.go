@@ -27,10 +27,31 @@ type runFlags struct {
 	variables
 	asJSON bool
 	plain  bool
+	out    string
+	selection
+}
+
+// selection is the flags that say which scenarios of those given are meant, and with
+// which seed.
+type selection struct {
 	only   []string
 	seed   uint64
 	seeded bool
-	out    string
+}
+
+func (s *selection) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&s.only, "scenario", nil, "take only the scenario of this `name` (repeatable)")
+	cmd.Flags().Uint64Var(&s.seed, "seed", 0, "use this `number` instead of the scenario's seed")
+}
+
+func (s *selection) takes(name string) bool {
+	return len(s.only) == 0 || slices.Contains(s.only, name)
+}
+
+func (s *selection) seedInto(e *experiments.Experiment) {
+	if s.seeded {
+		e.Seed, e.SeedDrawn = s.seed, false
+	}
 }
 
 func newRunCommand(global *globalFlags) *cobra.Command {
@@ -53,11 +74,10 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 			return runPaths(cmd, global, &flags, paths)
 		},
 	}
-	flags.flags(cmd)
+	flags.variables.flags(cmd)
+	flags.selection.flags(cmd)
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "write the events as lines of JSON")
 	cmd.Flags().BoolVar(&flags.plain, "plain", false, "write plain lines even on a terminal")
-	cmd.Flags().StringArrayVar(&flags.only, "scenario", nil, "run only the scenario of this `name` (repeatable)")
-	cmd.Flags().Uint64Var(&flags.seed, "seed", 0, "use this `number` instead of the scenario's seed")
 	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this `folder`, a folder a run")
 	return cmd
 }
@@ -279,7 +299,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
 		return
 	}
 	for _, e := range list {
-		if !b.selected(e.Name) {
+		if !b.flags.takes(e.Name) {
 			continue
 		}
 		if len(b.done) > 0 && len(b.done[len(b.done)-1].result.Left) > 0 {
@@ -289,9 +309,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
 		if ctx.Err() != nil {
 			return
 		}
-		if b.flags.seeded {
-			e.Seed, e.SeedDrawn = b.flags.seed, false
-		}
+		b.flags.seedInto(e)
 		s := &session{state: b.home, view: b.view, hurry: b.hurry}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
@@ -312,15 +330,6 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration) {
 			}
 		}
 	}
-}
-
-func (b *batch) selected(name string) bool {
-	for _, want := range b.flags.only {
-		if want == name {
-			return true
-		}
-	}
-	return len(b.flags.only) == 0
 }
 
 // summary says what came of each scenario and where its report is.

@@ -7,7 +7,6 @@
 package state
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -56,14 +55,22 @@ func Open(path string) (Dir, error) {
 func (d Dir) Root() string { return d.root }
 
 // NewRun picks a name for a run of a scenario, and its directory, which it does
-// not make: "20261124-153012-slow-payments-7f3a".
-func (d Dir) NewRun(scenario string, now time.Time) (name, path string, err error) {
-	var random [2]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return "", "", fmt.Errorf("name the run: %w", err)
+// not make: "20261124-153012-slow-payments-7f3a". The end is the part of the second,
+// in 65536ths, so that runs of one second have names and an order.
+func (d Dir) NewRun(scenario string, now time.Time) (name, path string) {
+	part := int64(now.Nanosecond()) << 16 / int64(time.Second)
+	name = fmt.Sprintf("%s-%s-%04x", now.UTC().Format(stampLayout), fileName(scenario), part)
+	return name, d.path("runs", name)
+}
+
+const stampLayout = "20060102-150405"
+
+// began is the part of a run's name that says when it began, to be compared.
+func began(name string) string {
+	if len(name) < len(stampLayout)+4 {
+		return name
 	}
-	name = fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102-150405"), fileName(scenario), hex.EncodeToString(random[:]))
-	return name, d.path("runs", name), nil
+	return name[:len(stampLayout)] + name[len(name)-4:]
 }
 
 // fileName keeps what is safe in a file name and short enough to type.
@@ -113,6 +120,7 @@ func (d Dir) names(kind string) ([]string, error) {
 	for _, entry := range entries {
 		list = append(list, entry.Name())
 	}
+	slices.SortStableFunc(list, func(a, b string) int { return strings.Compare(began(a), began(b)) })
 	return list, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,10 +77,7 @@ func TestRunsAreFoundByWhatPeopleType(t *testing.T) {
 	dir := open(t)
 	var names []string
 	for i, scenario := range []string{"Slow payments!", "lost catalogue"} {
-		name, path, err := dir.NewRun(scenario, time.Date(2026, 11, 24, 15, 30, i, 0, time.UTC))
-		if err != nil {
-			t.Fatal(err)
-		}
+		name, path := dir.NewRun(scenario, time.Date(2026, 11, 24, 15, 30, i, 0, time.UTC))
 		names = append(names, name)
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			t.Fatal(err)
@@ -104,6 +102,21 @@ func TestRunsAreFoundByWhatPeopleType(t *testing.T) {
 		if _, _, err := dir.Find(text); err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrNoRun) {
 			t.Errorf("%q gave %v, want %q", text, err, want)
 		}
+	}
+}
+
+func TestRunsOfOneSecondAreInTheirOrder(t *testing.T) {
+	dir := open(t)
+	var want []string
+	for i, scenario := range []string{"zebra", "ant", "ant", "mouse"} {
+		name, path := dir.NewRun(scenario, time.Date(2026, 11, 24, 15, 30, 12, i*17_000_000, time.UTC))
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		want = slices.Insert(want, 0, name)
+	}
+	if got, err := dir.Runs(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the newest first: %v, %v; want %v", got, err, want)
 	}
 }
 
