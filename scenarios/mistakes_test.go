@@ -275,3 +275,28 @@ func TestAHundredDiagnosticsAreShownAndTheRestIsCounted(t *testing.T) {
 		t.Errorf("said:\n%s", got[len(got)-300:])
 	}
 }
+
+func TestLengthIsOfListsMapsAndTexts(t *testing.T) {
+	language, _ := testLanguage()
+	source := "locals {\n  sum = length(\"häuser\") + length([1, 2]) + length({ a = 1 })\n}\nprobe \"gauge\" \"g\" { name = local.sum == 10 ? \"ten\" : local.sum }\n" +
+		"scenario \"s\" {\n  hypothesis \"h\" { probe = probe.g }\n  fault \"pod_kill\" \"k\" { selector = \"x\" }\n}\n"
+	c, diags := language.Load(write(t, "main.hcl", source), Options{})
+	if len(diags.list) > 0 {
+		t.Fatal(text(t, diags))
+	}
+	if value := c.localByName["sum"]; value == nil || c.Open(t.Context()) != nil {
+		t.Fatal("the local is not there")
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	list, diags := c.Experiments()
+	if len(diags.list) > 0 {
+		t.Fatal(text(t, diags))
+	}
+	if gauge, ok := list[0].Probes[0].Probe.(*testGauge); !ok || gauge.Name != "9" {
+		t.Errorf("the sum is %+v, want 9", list[0].Probes[0].Probe)
+	}
+}
