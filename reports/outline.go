@@ -109,16 +109,6 @@ func (o outliner) clean(text string) string { return clean(text, o.d.text) }
 
 func class(v experiments.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") }
 
-func (o outliner) count(v experiments.Verdict) int {
-	count := 0
-	for i := range o.r.Hypotheses {
-		if o.r.Hypotheses[i].Verdict == v {
-			count++
-		}
-	}
-	return count
-}
-
 func (o outliner) ended() time.Time {
 	if !o.r.Ended.IsZero() {
 		return o.r.Ended

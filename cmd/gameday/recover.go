@@ -27,10 +27,13 @@ func newRecoverCommand(global *globalFlags) *cobra.Command {
 reverts every hit that may still be there, newest first, and proves each. It needs
 neither the scenario nor the runner, and doing it again is harmless.
 
-It exits with 0 when nothing is left, else with 6.`,
+It exits with 0 when nothing is left, with 2 if there is no such run, else with 6.`,
 		Example: "  gameday recover\n  gameday recover last",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, err := runsToMend(global, args)
+			if errors.Is(err, state.ErrNoRun) {
+				return &exitError{experiments.Invalid.ExitCode(), err}
+			}
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
@@ -57,7 +60,7 @@ It exits with 0 when nothing is left, else with 6.`,
 			return out.err
 		},
 	}
-	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how long to try each hit")
+	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how `long` to try each hit")
 	return cmd
 }
 

@@ -124,6 +124,9 @@ func (v *plainView) judgement(event experiments.Event) {
 	if event.MayBreak && event.Judgement.Verdict == experiments.Refuted {
 		verdict = "broken, as it may be while faults are on"
 	}
+	if event.Judgement.Verdict == experiments.Refuted && mayYetHold(event.Phase) {
+		verdict = "does not hold yet"
+	}
 	before, known := v.run.verdicts[event.Name]
 	v.run.verdicts[event.Name] = verdict
 	if !known {
@@ -134,6 +137,11 @@ func (v *plainView) judgement(event experiments.Event) {
 		v.run.told[event.Name] = event.At
 		v.line(event, "hypothesis %q %s: %s", event.Name, verdict, event.Judgement.Text)
 	}
+}
+
+// mayYetHold tells of a phase that waits until the hypotheses hold.
+func mayYetHold(phase experiments.Phase) bool {
+	return phase == experiments.PhaseBaseline || phase == experiments.PhaseRecover
 }
 
 // guard tells a guard once it comes near its limit; at the limit the stop says so.

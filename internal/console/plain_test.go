@@ -63,6 +63,7 @@ func TestWhatPlainSays(t *testing.T) {
 		{"what is undecided waits for its turn", newTape().begin("x").availability(experiments.Inconclusive, 1, 9).wait(time.Second).availability(experiments.Inconclusive, 1, 9), map[string]int{"hypothesis": 0}},
 		{"but not for ever", newTape().begin("x").availability(experiments.Inconclusive, 1, 9).wait(plainPace).availability(experiments.Inconclusive, 1, 8), map[string]int{"needs 8 more": 1}},
 		{"a hypothesis that breaks where it must not is refuted", newTape().begin("x").latency(experiments.Refuted, 1, false), map[string]int{"refuted: p95": 1}},
+		{"what may yet hold is not called refuted", newTape().begin("x").enter(experiments.PhaseRecover).latency(experiments.Refuted, 1, false), map[string]int{"does not hold yet: p95": 1, "refuted": 0}},
 		{"a revert that fails again and again in the same words is told once", abortedTape().step(latePayments, experiments.Stuck, "remove the toxic: connect to 127.0.0.1:8474: connection refused"), map[string]int{"fault late-payments stuck: proxy payments: remove the toxic": 1}},
 		{"in other words it is told again", abortedTape().step(latePayments, experiments.Stuck, "timeout"), map[string]int{"late-payments stuck": 2}},
 		{"a guard is told once when it comes near its limit", newTape().begin("x").guard("g", 0.4, false, "4 of 10").guard("g", 0.6, false, "6 of 10").guard("g", 0.7, false, "7 of 10"), map[string]int{"guard g: 6 of 10": 1, "guard": 1}},

@@ -1,6 +1,8 @@
 package prom
 
 import (
+	"github.com/prometheus/common/model"
+
 	"errors"
 	"maps"
 	"math"
@@ -39,7 +41,7 @@ type observed struct {
 
 func newObserved(p *experiments.Probed) *observed {
 	name := func(name string, more ...string) labels.Labels {
-		return labels.FromStrings(append([]string{labels.MetricName, name, "probe", p.Name, "kind", p.Kind}, more...)...)
+		return labels.FromStrings(append([]string{model.MetricNameLabel, name, "probe", p.Name, "kind", p.Kind}, more...)...)
 	}
 	o := &observed{
 		native:       map[int]int64{},

@@ -43,7 +43,7 @@ func newTarget(store *Store, own map[string]string) *target {
 		t.labels = append(t.labels, labels.Label{Name: name, Value: own[name]})
 	}
 	for i, name := range []string{"up", "scrape_duration_seconds", "scrape_samples_scraped"} {
-		t.up[i] = t.with(labels.FromStrings(labels.MetricName, name))
+		t.up[i] = t.with(labels.FromStrings(model.MetricNameLabel, name))
 	}
 	return t
 }
