@@ -229,14 +229,10 @@ func (r *runner) countToTheEnd(ctx context.Context, end time.Time) {
 // awaitAnswers waits for the answers to all measurements that began before the end
 // of the faults. The slowest come last.
 func (r *runner) awaitAnswers(ctx context.Context, end time.Time) {
-	slowest := time.Duration(0)
-	for _, p := range r.e.Probes {
-		slowest = max(slowest, p.Timeout)
-	}
 	pending := func() bool {
 		return slices.ContainsFunc(r.e.Hypotheses, func(h *Hypothesis) bool { return r.known(h, end).Before(end) })
 	}
-	limit := end.Add(slowest + grace + lookPace)
+	limit := end.Add(r.slowest() + grace + lookPace)
 	if pending() {
 		r.loop(ctx, nil, func() bool { return !pending() || time.Now().After(limit) || ctx.Err() != nil })
 	}
@@ -246,29 +242,33 @@ func (r *runner) awaitAnswers(ctx context.Context, end time.Time) {
 // fault that is over at once leaves no time for it. It gives the end of the time
 // to judge.
 func (r *runner) sampleAfterInstant(ctx context.Context, end time.Time) time.Time {
-	slowest := time.Duration(0)
-	unread := func() bool {
-		for _, p := range r.e.Probes {
+	read := func(to time.Time) bool {
+		return !slices.ContainsFunc(r.e.Probes, func(p *Probed) bool {
 			began := false
-			r.history.Probe(p).begun(r.history.Injected, time.Now(), func(int) { began = true })
-			if !began {
-				return true
-			}
-		}
-		return false
+			r.history.Probe(p).begun(r.history.Injected, to, func(int) { began = true })
+			return !began
+		})
 	}
 	// Once a lasting harm is gone, a measurement says nothing about the time it was on.
 	lasting := slices.ContainsFunc(r.hits.results(), func(hit HitResult) bool { return hit.Lasts > 0 })
-	if lasting || !unread() || r.stop != nil && r.stop.Guard == "" {
+	if lasting || read(end) || r.stop != nil && r.stop.Guard == "" {
 		return end
 	}
+	if !read(time.Now()) {
+		r.nudge()
+		limit := time.Now().Add(r.slowest() + lookPace)
+		r.loop(ctx, nil, func() bool { return read(time.Now()) || time.Now().After(limit) || ctx.Err() != nil })
+	}
+	return time.Now()
+}
+
+// slowest is the longest time that a measurement may take.
+func (r *runner) slowest() time.Duration {
+	slowest := time.Duration(0)
 	for _, p := range r.e.Probes {
 		slowest = max(slowest, p.Timeout)
 	}
-	r.nudge()
-	limit := time.Now().Add(slowest + lookPace)
-	r.loop(ctx, nil, func() bool { return !unread() || time.Now().After(limit) || ctx.Err() != nil })
-	return time.Now()
+	return slowest
 }
 
 // recovery waits until every hypothesis holds again, each within its limit.

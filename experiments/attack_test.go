@@ -508,3 +508,21 @@ func (f *failing) Commit(list ...Event) error {
 func (f *failing) has(step Step, id string) bool {
 	return slices.ContainsFunc(f.events, func(e Event) bool { return e.Hit != nil && e.Hit.Step == step && e.Hit.ID == id })
 }
+
+// An instant fault is over before anything is measured, and its rounds may go on for
+// longer: it is judged on what was measured since, and not on the instant it lasted.
+func TestAnInstantFaultIsJudgedOnWhatFollowedIt(t *testing.T) {
+	for _, goesOn := range []time.Duration{0, 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			kill := &FaultPlan{Name: "kill", Kind: "breaker", Fault: &breaker{world: w, targets: []string{"a"}, instant: true}}
+			if goesOn > 0 {
+				kill.Schedule = Schedule{Every: Range{10 * time.Second, 10 * time.Second}, Duration: goesOn}
+			}
+			r := Run(t.Context(), experiment(w, kill), options(&memory{}))
+			if h := r.Hypotheses[0]; r.Verdict != Held || h.During == nil || h.During.Total < 1 {
+				t.Fatalf("rounds that go on for %s: %s, %+v", goesOn, r.Reason, h.During)
+			}
+		})
+	}
+}

@@ -165,7 +165,7 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 		r.emit(r.hits.step(hit.ID, Injected, proof.Seen, "", nil))
 		r.actsUntil(hit.ID, over)
 		now := time.Now()
-		r.moment("fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target))
+		r.moment("fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect))
 		r.post(func() { r.injected(now) })
 		r.follow(plan, hit)
 		if hit.Lasts == 0 {

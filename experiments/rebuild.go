@@ -87,6 +87,7 @@ func Rebuild(events []Event, damaged bool) *Result {
 		r.Guards = append(r.Guards, *guards[name])
 	}
 	r.Hits = book.results()
+	r.Faults = faultsOf(r.Hits)
 	for _, hit := range Outstanding(events, damaged) {
 		r.Left = append(r.Left, fmt.Sprintf("%s: %s (its revert was not proven)", hit.Target, hit.Effect))
 	}
@@ -110,6 +111,68 @@ func Rebuild(events []Event, damaged bool) *Result {
 	}
 	r.Timeline = append(r.Timeline, Moment{r.Ended, "error", r.Reason})
 	return r
+}
+
+// Recover brings the result of a run that had ended up to date with its journal, after
+// hits that it left were mended: their steps, their proofs, and what is still left.
+// What the run came to, its verdict, is not changed by that.
+func (r *Result) Recover(events []Event, damaged bool) {
+	book := newHitBook(func(text string) string { return text })
+	for _, event := range events {
+		if event.Hit != nil {
+			book.replay(event)
+		}
+	}
+	for i := range r.Hits {
+		h := &r.Hits[i]
+		live := book.byID[h.ID]
+		if live == nil || len(live.result.Steps) <= len(h.Steps) {
+			continue
+		}
+		now := live.result
+		h.Step, h.Steps, h.Mended, h.State, h.Verified, h.Error = now.Step, now.Steps, now.Mended, now.State, now.Verified, now.Error
+	}
+	for i := range r.Faults {
+		f := &r.Faults[i]
+		f.Restored = 0
+		for _, h := range r.Hits {
+			if h.Fault == f.Name && !h.Verified.IsZero() {
+				f.Restored++
+			}
+		}
+	}
+	had := len(r.Left) > 0
+	r.Left = nil
+	for _, hit := range Outstanding(events, damaged) {
+		r.Left = append(r.Left, fmt.Sprintf("%s: %s (its revert was not proven)", hit.Target, hit.Effect))
+	}
+	if had && len(r.Left) == 0 {
+		r.Recovered = laterOf(book.lastVerified(), r.Ended)
+		r.Timeline = append(r.Timeline, Moment{r.Recovered, "note", "Everything that the run had left is proven mended"})
+	}
+}
+
+// faultsOf tells of the faults what their hits do: a journal does not hold the scenario.
+func faultsOf(hits []HitResult) []FaultResult {
+	var list []FaultResult
+	for i := range hits {
+		h := &hits[i]
+		at := slices.IndexFunc(list, func(f FaultResult) bool { return f.Name == h.Fault })
+		if at < 0 {
+			at = len(list)
+			list = append(list, FaultResult{Name: h.Fault, Kind: h.Kind, At: h.At, Duration: h.Lasts})
+		}
+		f := &list[at]
+		f.Hits++
+		f.Rounds = max(f.Rounds, h.Round)
+		if !h.Injected.IsZero() {
+			f.Injected++
+		}
+		if !h.Verified.IsZero() {
+			f.Restored++
+		}
+	}
+	return list
 }
 
 // replay enters a hit's event as it was journaled.
@@ -142,7 +205,7 @@ func hitMoments(event Event, book *hitBook) []Moment {
 	hit := book.byID[event.Hit.ID].result
 	switch event.Hit.Step {
 	case Injected:
-		return []Moment{{event.At, "fault", fmt.Sprintf("%s: %s on %s", hit.Fault, hit.Effect, hit.Target)}}
+		return []Moment{{event.At, "fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect)}}
 	case Verified:
 		return []Moment{{event.At, "fault", fmt.Sprintf("%s: mended %s", hit.Fault, hit.Target)}}
 	}

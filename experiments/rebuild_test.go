@@ -181,3 +181,69 @@ func TestAnEmptyJournalIsRebuiltWithoutAClaim(t *testing.T) {
 		}
 	}
 }
+func TestARebuiltResultTellsOfItsFaultsAndHowItWasStarted(t *testing.T) {
+	began := time.Date(2026, 11, 24, 15, 30, 12, 0, time.UTC)
+	again := &Rerun{Command: []string{"gameday", "run", "shop.hcl"}, Secrets: []string{"token"}}
+	second := 0
+	event := func(e Event) Event {
+		second++
+		e.At = began.Add(time.Duration(second) * time.Second)
+		return e
+	}
+	step := func(id string, step Step, hit *Hit, state State) Event {
+		return event(Event{Type: EventHit, Hit: &HitEvent{ID: id, Step: step, Hit: hit, State: state}})
+	}
+	late := func(id string, round int) *Hit {
+		return &Hit{ID: id, Fault: "late", Kind: "toxiproxy_latency", Round: round, Target: "proxy payments", At: 2 * time.Second, Lasts: 10 * time.Second}
+	}
+	result := Rebuild([]Event{
+		event(Event{Type: EventBegin, Begin: &Begin{Run: "r", Scenario: "s", Rerun: again}}),
+		step("late/1", Planned, late("late/1", 1), ""),
+		step("kill/1", Planned, &Hit{ID: "kill/1", Fault: "kill", Kind: "process_kill", Round: 1, At: 12 * time.Second}, ""),
+		step("late/1", Injected, nil, ""),
+		step("late/1", Verified, nil, Whole),
+		step("late/2", Planned, late("late/2", 2), ""),
+		step("late/2", Injected, nil, ""),
+	}, false)
+	want := []FaultResult{
+		{Name: "late", Kind: "toxiproxy_latency", At: 2 * time.Second, Duration: 10 * time.Second, Rounds: 2, Hits: 2, Injected: 2, Restored: 1},
+		{Name: "kill", Kind: "process_kill", At: 12 * time.Second, Rounds: 1, Hits: 1},
+	}
+	if !reflect.DeepEqual(result.Faults, want) {
+		t.Errorf("the faults are %+v", result.Faults)
+	}
+	if result.Rerun != again {
+		t.Errorf("it was started by %+v", result.Rerun)
+	}
+	if result.Verdict != NotRestored || len(result.Left) != 1 {
+		t.Errorf("the verdict is %s, left is %q", result.Verdict, result.Left)
+	}
+}
+
+func TestAResultIsBroughtUpToDateAfterWhatItLeftWasMended(t *testing.T) {
+	began := time.Date(2026, 11, 24, 15, 30, 12, 0, time.UTC)
+	at := func(seconds int) time.Time { return began.Add(time.Duration(seconds) * time.Second) }
+	hit := Hit{ID: "late/1", Fault: "late", Kind: "toxiproxy_latency", Round: 1, Target: "proxy payments", Effect: "answers arrive late", Lasts: time.Second}
+	step := func(second int, step Step, state State) Event {
+		return Event{At: at(second), Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: step, State: state, Seen: "as before", Hit: &hit}}
+	}
+	stuck := []Event{
+		{At: at(0), Type: EventBegin, Begin: &Begin{Run: "r"}},
+		step(1, Planned, ""), step(2, Intended, ""), step(3, Injected, ""), step(4, Reverting, ""), step(5, Stuck, ""),
+		{At: at(6), Type: EventEnd, Verdict: NotRestored, Text: "1 hit could not be proven mended"},
+	}
+	r := Rebuild(stuck, false)
+	r.Ended, r.Verdict, r.Reason = at(6), NotRestored, "1 hit could not be proven mended"
+	r.Recover(stuck, false)
+	if len(r.Left) != 1 || !r.Recovered.IsZero() {
+		t.Fatalf("nothing was mended, and left is %q, recovered %s", r.Left, r.Recovered)
+	}
+	mended := append(stuck, step(60, Reverting, ""), step(61, Reverted, ""), step(62, Verified, Whole))
+	r.Recover(mended, false)
+	if len(r.Left) != 0 || !r.Recovered.Equal(at(62)) || r.Verdict != NotRestored {
+		t.Errorf("left %q, recovered %s, verdict %s", r.Left, r.Recovered, r.Verdict)
+	}
+	if h := r.Hits[0]; h.Step != Verified || h.State != Whole || h.Mended != "as before" || r.Faults[0].Restored != 1 {
+		t.Errorf("the hit is %+v, the fault %+v", h, r.Faults[0])
+	}
+}

@@ -36,10 +36,13 @@ type Result struct {
 	SLOs       []SLOResult        `json:"slos,omitempty"`
 	Stop       *Stop              `json:"stop,omitempty"`
 	// Left lists what could not be proven mended, with what to do.
-	Left     []string  `json:"left,omitempty"`
-	Errors   []string  `json:"errors,omitempty"`
-	Timeline []Moment  `json:"timeline"`
-	Series   []*Series `json:"series"`
+	Left []string `json:"left,omitempty"`
+	// Recovered is when everything that a run left was proven mended after its end, by
+	// its watchdog or by hand. The verdict stays what it was.
+	Recovered time.Time `json:"recovered,omitzero"`
+	Errors    []string  `json:"errors,omitempty"`
+	Timeline  []Moment  `json:"timeline"`
+	Series    []*Series `json:"series"`
 }
 
 // Rerun says how a run was started, so that a report can say how to do it again.

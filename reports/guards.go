@@ -77,7 +77,7 @@ func (o outliner) budgets() []budgetRow {
 		if s.Spent.Known() && s.Bad == 0 {
 			row.Words = fmt.Sprintf("None of the error budget of %s was spent.", sayDuration(s.Window))
 		} else if s.Spent.Known() {
-			outage := time.Duration(float64(s.Spent) * float64(s.Window) * (1 - float64(s.Objective)))
+			outage := time.Duration(float64(s.Spent) * float64(s.Window) * (s.Objective.Rest()))
 			row.Words = fmt.Sprintf("That is %s of the error budget of %s, as much as %s of total outage.", sayPercent(float64(s.Spent)), sayDuration(s.Window), sayDuration(outage))
 		} else {
 			row.Words = "Its share of the error budget is unknown, because the baseline showed no rate of events to count the window by."

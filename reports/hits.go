@@ -176,7 +176,7 @@ func (o outliner) alarm() []string {
 			}
 		}
 	}
-	if len(list) == 0 && o.r.Verdict == experiments.NotRestored {
+	if len(list) == 0 && o.r.Verdict == experiments.NotRestored && o.r.Recovered.IsZero() {
 		list = append(list, cmp.Or(o.clean(o.r.Reason), "the result does not say what"))
 	}
 	return list

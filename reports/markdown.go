@@ -43,13 +43,13 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	b.WriteByte('\n')
 
 	b.WriteString("## Hypotheses\n\n")
-	table(&b, []string{"Hypothesis", "Before", "During", "Recovery", "Verdict"}, len(o.Hypotheses), "The scenario states none.", func(i int) []string {
+	table(&b, []string{"Hypothesis", "Before", "During", "Recovery", "Verdict"}, len(o.Hypotheses), noHypotheses, func(i int) []string {
 		h := o.Hypotheses[i]
 		return []string{join2("**"+escape(h.Name)+"**", escape(h.Statement)), h.Before.markdown(), h.During.markdown(), h.Recovery.markdown(), "**" + escape(h.Verdict) + "**"}
 	})
 
 	b.WriteString("## What was broken and mended\n\n")
-	table(&b, []string{"Letter", "Fault", "Kind", "When", "Outcome"}, len(o.Faults), "The scenario plans no fault.", func(i int) []string {
+	table(&b, []string{"Letter", "Fault", "Kind", "When", "Outcome"}, len(o.Faults), noFaults, func(i int) []string {
 		f := o.Faults[i]
 		return []string{f.Letter, escape(f.Name), code(f.Kind), escape(f.Schedule), escape(f.Outcome)}
 	})

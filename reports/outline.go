@@ -67,6 +67,8 @@ const unfilled = "To be filled in by the team:"
 
 // What a report says of a run that leaves a list of facts empty.
 const (
+	noHypotheses = "No hypothesis was judged."
+	noFaults     = "No fault was planned."
 	nothingWell  = "The run measured nothing that went well."
 	nothingWrong = "The run measured nothing that went wrong."
 	sameSeed     = "The same targets are chosen from the same seed, as long as they are there."
@@ -106,16 +108,6 @@ func newOutline(r *experiments.Result, d detail) *outline {
 func (o outliner) clean(text string) string { return clean(text, o.d.text) }
 
 func class(v experiments.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") }
-
-func (o outliner) count(v experiments.Verdict) int {
-	count := 0
-	for i := range o.r.Hypotheses {
-		if o.r.Hypotheses[i].Verdict == v {
-			count++
-		}
-	}
-	return count
-}
 
 func (o outliner) ended() time.Time {
 	if !o.r.Ended.IsZero() {

@@ -41,6 +41,9 @@ func (o outliner) headline() string {
 		}
 		return fmt.Sprintf("There is no answer: too little was measured to tell whether the system withstands it, and %s.", o.mending())
 	case experiments.NotRestored:
+		if !o.r.Recovered.IsZero() {
+			return fmt.Sprintf("The run could not mend everything that it broke; all of it was proven mended %s after its end.", sayDuration(o.r.Recovered.Sub(o.ended())))
+		}
 		return "Something that was broken could not be proven mended: someone has to look at it now."
 	case experiments.Invalid:
 		return "The scenario is not valid, so nothing was run."
@@ -73,6 +76,8 @@ func (o outliner) named(v experiments.Verdict, did string) string {
 		return name + " " + did
 	case count == 1:
 		return fmt.Sprintf("%s %s (1 of %s)", name, did, plural(all, "hypothesis"))
+	case count == 2 && all == 2:
+		return "both hypotheses " + did
 	case count == all && all > 0:
 		return fmt.Sprintf("all %s %s", plural(all, "hypothesis"), did)
 	}
@@ -183,7 +188,7 @@ func (o outliner) summaryOfHypotheses() string {
 		case h.Verdict != experiments.Held:
 			text = "has no answer" + o.because(h.Reason)
 		case h.MayBreak && h.During != nil && h.During.Verdict == experiments.Refuted:
-			text = "broke while faults were on, as it may, and held again afterwards: " + o.clean(h.During.Text)
+			text = "broke while faults were on, as it may (" + o.clean(h.During.Text) + "), and held again afterwards"
 		case len(o.r.Hypotheses) <= mostNamed:
 			text = "held: " + known(o.clean(h.Reason))
 		default:

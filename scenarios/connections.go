@@ -195,6 +195,7 @@ func (p *pass) evaluateNode(n node) *outcome {
 		}
 		if !ok {
 			value = cty.DynamicVal
+			p.failedLocals[n.name] = true
 		}
 		p.locals[n.name] = value
 	case *connection:
@@ -210,6 +211,7 @@ func (p *pass) evaluateNode(n node) *outcome {
 		}
 		out := p.body(n.block, what, nil, nil, value)
 		p.validate(n.block, what, value, out)
+		p.shaky = p.shaky || len(out.failed) > 0
 		return out
 	}
 	return nil
@@ -332,7 +334,7 @@ func (c *Configuration) Open(ctx context.Context) error {
 		return errors.New("open the configuration: it is open already; close it first")
 	}
 	c.effort = &effort{}
-	p := &pass{c: c, locals: map[string]cty.Value{}, open: true}
+	p := &pass{c: c, locals: map[string]cty.Value{}, failedLocals: map[string]bool{}, open: true}
 	for _, n := range c.order {
 		p.evaluateNode(n)
 		err := p.finish(c.sources).Err()

@@ -21,6 +21,9 @@ type pass struct {
 	problems
 	c      *Configuration
 	locals map[string]cty.Value
+	// failedLocals are those without a value because they are wrong.
+	failedLocals map[string]bool
+
 	slos   map[string]*declaredSLO
 	probes map[string]*experiments.Probed
 	// open tells that the connections are open.
@@ -32,6 +35,9 @@ type pass struct {
 	// unread tells that a file of variables could not be read: it might have given any
 	// variable its value.
 	unread bool
+	// shaky tells that a connection is wrong, so that what is asked of those that rest
+	// on it means nothing.
+	shaky bool
 }
 
 // outcome tells what became of the attributes of a block.
@@ -260,7 +266,7 @@ func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, w
 
 // evaluate gives the value of an expression whose references were found good.
 func (p *pass) evaluate(expression hcl.Expression, faults map[string]cty.Value) (cty.Value, bool) {
-	if p.c.bad[expression] {
+	if p.c.bad[expression] || p.restsOnFailed(expression) {
 		return cty.NilVal, false
 	}
 	value, diags := expression.Value(p.scope(expression, faults))
@@ -270,13 +276,29 @@ func (p *pass) evaluate(expression hcl.Expression, faults map[string]cty.Value) 
 	return value, !diags.HasErrors()
 }
 
+// restsOnFailed tells whether an expression refers to a variable or a local that has
+// no value because it is wrong, which was reported.
+func (p *pass) restsOnFailed(expression hcl.Expression) bool {
+	return slices.ContainsFunc(expression.Variables(), func(traversal hcl.Traversal) bool {
+		name, _, _ := step(traversal, 1)
+		switch traversal.RootName() {
+		case "var":
+			v, found := p.c.varByName[name]
+			return found && v.value == cty.NilVal
+		case "local":
+			return p.failedLocals[name]
+		}
+		return false
+	})
+}
+
 // foreign takes over a diagnostic of the hcl library. Its text may quote values.
 func (p *pass) foreign(diagnostic *hcl.Diagnostic) {
 	at := hcl.Range{}
 	if diagnostic.Subject != nil {
 		at = *diagnostic.Subject
 	}
-	if strings.Contains(diagnostic.Detail, tooMuchDetail) && diagnostic.Summary != tooMuchSummary {
+	if strings.Contains(diagnostic.Detail, errTooMuch.Error()) && diagnostic.Summary != tooMuchSummary {
 		p.list = append(p.list, p.c.effort.tell(at)...)
 		return
 	}

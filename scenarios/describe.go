@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"cmp"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -48,6 +50,8 @@ type topic struct {
 	name, form, summary, text string
 	structs                   []any // whose attributes it has
 	title                     string
+	example                   string         // where no shipped scenario has one
+	more                      []AttributeDoc // attributes that are not decoded as values
 }
 
 // topics are the blocks of the language, in the order in which they are explained.
@@ -79,11 +83,17 @@ func topics() []topic {
 			structs: []any{&probeBlock{}}, title: "Pace (every probe)",
 		}, {
 			name: "variable", form: `variable "name"`, summary: "A value that may be given from outside",
-			text:    "type is a type such as string, number, bool, list(string) or map(string), and default the value where none is given; null stands for leaving the attribute out in which the variable is used. The value comes from --var name=value, else from --var-file, else from GAMEDAY_VAR_name in the environment, else from default. A validation { condition, error_message } block refuses values.",
+			text:    "The value comes from --var name=value, else from --var-file, else from GAMEDAY_VAR_name in the environment, else from default. The value null stands for leaving the attribute out in which the variable is used.",
 			structs: []any{&variableBlock{}},
+			more: []AttributeDoc{
+				{Name: "type", Type: "a type", Default: "any", Doc: "What values it takes, without quotes: string, number, bool, list(string), map(number), object({ name = string })."},
+				{Name: "default", Type: "a value", Doc: "The value where none is given from outside. Without a default, one must be given.", Example: `"300ms"`},
+				{Name: "validation", Type: "a block", Block: true, Repeated: true, Doc: "Refuses values.", Inner: describer{}.attributes(&validationBlock{})},
+			},
 		}, {
 			name: "locals", form: "locals", summary: "Values with a name, to be written once",
-			text: "locals { name = expression } is referred to as local.name. Locals may refer to variables, connections and each other.",
+			text:    "locals { name = expression } is referred to as local.name. Locals may refer to variables, connections and each other.",
+			example: "locals {\n  shop = \"http://127.0.0.1:8080\"\n  door = \"${local.shop}/healthz\"\n}",
 		},
 	}
 }
@@ -123,9 +133,9 @@ type describer struct {
 }
 
 func (d describer) topic(t topic) BlockDoc {
-	doc := BlockDoc{Topic: t.name, Form: t.form, Summary: t.summary, Text: t.text, Example: d.example(t.name, "")}
+	doc := BlockDoc{Topic: t.name, Form: t.form, Summary: t.summary, Text: t.text, Example: cmp.Or(d.example(t.name, ""), t.example)}
 	for _, value := range t.structs {
-		doc.Groups = append(doc.Groups, Group{Title: t.title, Attributes: d.attributes(value)})
+		doc.Groups = append(doc.Groups, Group{Title: t.title, Attributes: slices.Concat(t.more, d.attributes(value))})
 	}
 	return doc
 }
@@ -208,10 +218,17 @@ func (a attribute) written(text string) string {
 		t = t.Elem()
 	}
 	quoted := t == durationType || t == percentType || t == rangeType || t == secretType || t.Kind() == reflect.String && t != faultType
-	if !quoted || strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "env(") || strings.HasPrefix(text, "var.") {
+	if !quoted || isQuoted(text) || strings.HasPrefix(text, "env(") || strings.HasPrefix(text, "var.") {
 		return text
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", "$${").Replace(text) + `"`
+}
+
+// isQuoted tells whether a text is one in quotes already.
+func isQuoted(text string) bool {
+	expression, diags := hclsyntax.ParseExpression([]byte(text), "text", hcl.InitialPos)
+	_, isTemplate := expression.(*hclsyntax.TemplateExpr)
+	return !diags.HasErrors() && isTemplate
 }
 
 // exampleBlock is a block of a shipped scenario.

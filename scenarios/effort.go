@@ -30,7 +30,7 @@ const (
 )
 
 // errTooMuch is what a function says where there is no effort left.
-var errTooMuch = errors.New(tooMuchDetail)
+var errTooMuch = errors.New("the loops and texts of this configuration take too much time or memory")
 
 // effort counts what an evaluation costs.
 type effort struct {

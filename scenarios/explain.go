@@ -92,7 +92,11 @@ func writeEntries(out *bytes.Buffer, entries []entry) {
 		width = max(width, len(e.name))
 	}
 	for _, e := range entries {
-		fmt.Fprintf(out, "  %-*s  %s\n", width, e.name, e.text)
+		name := e.name
+		for line := range strings.Lines(wordwrap.WrapString(e.text, uint(max(explainWidth-width-4, 20)))) {
+			fmt.Fprintf(out, "  %-*s  %s\n", width, name, strings.TrimRight(line, "\n"))
+			name = ""
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func pureFunctions() map[string]function.Function {
 		"jsondecode":      stdlib.JSONDecodeFunc,
 		"jsonencode":      stdlib.JSONEncodeFunc,
 		"keys":            stdlib.KeysFunc,
-		"length":          stdlib.LengthFunc,
+		"length":          lengthFunc(),
 		"log":             stdlib.LogFunc,
 		"lookup":          stdlib.LookupFunc,
 		"lower":           stdlib.LowerFunc,
@@ -94,6 +94,28 @@ func pureFunctions() map[string]function.Function {
 // FunctionNames lists the functions that expressions may call, sorted.
 func FunctionNames() []string {
 	return slices.Sorted(maps.Keys((&Configuration{}).makeFunctions()))
+}
+
+// lengthFunc is length(value): of a list, a map or, in characters, a text.
+func lengthFunc() function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType}},
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if t := args[0].Type(); t.IsPrimitiveType() && t != cty.String {
+				return cty.NilType, function.NewArgErrorf(0, "length is of a list, a map or a text")
+			}
+			return cty.Number, nil
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			switch t := args[0].Type(); {
+			case t == cty.String:
+				return stdlib.Strlen(args[0])
+			case t.IsObjectType():
+				return cty.NumberIntVal(int64(len(t.AttributeTypes()))), nil
+			}
+			return stdlib.Length(args[0])
+		},
+	})
 }
 
 func textFunction(change func(string) (string, error)) function.Function {

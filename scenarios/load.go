@@ -28,6 +28,17 @@ const maxSize = 1 << 20
 // checks everything that can be checked without a network. The configuration is
 // never nil; it can be opened if the diagnostics have no errors.
 func (l Language) Load(path string, options Options) (*Configuration, *Diagnostics) {
+	p := l.begin(options)
+	return p.load(p.files(path))
+}
+
+// LoadText is Load of one file whose text is at hand.
+func (l Language) LoadText(name string, text []byte, options Options) (*Configuration, *Diagnostics) {
+	p := l.begin(options)
+	return p.load(p.files(name, text))
+}
+
+func (l Language) begin(options Options) *pass {
 	c := &Configuration{
 		language:        l,
 		options:         options,
@@ -52,9 +63,12 @@ func (l Language) Load(path string, options Options) (*Configuration, *Diagnosti
 		c.connectionTypes[reflect.TypeOf(kind.make())] = kind.name
 	}
 	c.functions = c.makeFunctions()
-	p := &pass{c: c, locals: map[string]cty.Value{}, broken: map[string]int{}}
+	return &pass{c: c, locals: map[string]cty.Value{}, failedLocals: map[string]bool{}, broken: map[string]int{}}
+}
 
-	bodies := p.parse(p.files(path))
+func (p *pass) load(files []file) (*Configuration, *Diagnostics) {
+	c := p.c
+	bodies := p.parse(files)
 	c.source.Digest = digest(c.source.Files)
 	p.collect(bodies)
 	p.readVariables()
@@ -81,8 +95,16 @@ type file struct {
 	text []byte
 }
 
-// files reads what path stands for. What cannot be read is reported.
-func (p *pass) files(path string) []file {
+// files reads what path stands for, or takes its text if that is given. What cannot
+// be read is reported.
+func (p *pass) files(path string, text ...[]byte) []file {
+	if len(text) > 0 {
+		p.c.sources[path] = text[0]
+		if !p.readable(path, text[0]) {
+			return nil
+		}
+		return []file{p.file(path, text[0])}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		summary := "Unreadable path"
@@ -94,16 +116,10 @@ func (p *pass) files(path string) []file {
 	}
 	paths := []string{path}
 	if info.IsDir() {
-		entries, err := os.ReadDir(path)
+		paths, err = FilesOf(path)
 		if err != nil {
 			p.errorf(hcl.Range{}, "Unreadable directory", "%s cannot be read: %s.", path, cause(err))
 			return nil
-		}
-		paths = nil
-		for _, entry := range entries {
-			if !entry.IsDir() && filepath.Ext(entry.Name()) == ".hcl" && !strings.HasPrefix(entry.Name(), ".") {
-				paths = append(paths, filepath.Join(path, entry.Name()))
-			}
 		}
 		if len(paths) == 0 {
 			p.errorf(hcl.Range{}, "Empty directory", "%s holds no .hcl file. A directory is one configuration, made of its .hcl files; folders within it are not read.", path)
@@ -120,14 +136,35 @@ func (p *pass) files(path string) []file {
 			continue
 		}
 		if text, ok := p.read(name); ok {
-			list = append(list, file{name, text})
-			p.c.base[name] = filepath.Base(name)
-			p.c.source.Files = append(p.c.source.Files, experiments.SourceFile{Name: filepath.Base(name), Text: string(text)})
+			list = append(list, p.file(name, text))
 		} else {
 			p.c.partial = true
 		}
 	}
 	return list
+}
+
+// FilesOf lists the files of a directory that are read as one configuration: those
+// that end in .hcl and do not begin with a dot.
+func FilesOf(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, entry := range entries {
+		if !entry.IsDir() && filepath.Ext(entry.Name()) == ".hcl" && !strings.HasPrefix(entry.Name(), ".") {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return paths, nil
+}
+
+// file notes a file as a part of the source.
+func (p *pass) file(name string, text []byte) file {
+	p.c.base[name] = filepath.Base(name)
+	p.c.source.Files = append(p.c.source.Files, experiments.SourceFile{Name: filepath.Base(name), Text: string(text)})
+	return file{name, text}
 }
 
 // isRegular tells whether a path is a file, and no pipe, device or directory.

@@ -41,6 +41,8 @@ type declaredSLO struct {
 	value *experiments.SLO
 	// claims tells that the block names something to measure, whether right or wrong.
 	claims bool
+	// shaky tells that an attribute is wrong, so that what is asked of it means nothing.
+	shaky bool
 	// unclaimed is the diagnostic where it names nothing.
 	unclaimed *hcl.Diagnostic
 }
@@ -136,6 +138,7 @@ func (p *pass) slo(block *hclsyntax.Block, into *declaredSLO) {
 	what := fmt.Sprintf("slo %q", block.Labels[0])
 	var common sloBlock
 	out := p.body(block, what, nil, []string{"sli"}, &common)
+	into.shaky = len(out.failed) > 0
 	slo := into.value
 	slo.Description, slo.Objective, slo.Window, slo.Every, slo.Probe = common.Description, common.Objective, common.Window, common.Every, common.Probe
 	if at, given := out.given["objective"]; given && (slo.Objective <= 0 || slo.Objective >= 1) {
@@ -167,7 +170,7 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 			continue
 		}
 		first = nested
-		p.sli(nested, into.value)
+		p.sli(nested, into)
 	}
 	into.claims = first != nil || out.has("probe") || p.nearlyBlock(block, "sli")
 	switch {
@@ -189,7 +192,7 @@ func (p *pass) nearlyBlock(block *hclsyntax.Block, blockType string) bool {
 	})
 }
 
-func (p *pass) sli(block *hclsyntax.Block, into *experiments.SLO) {
+func (p *pass) sli(block *hclsyntax.Block, into *declaredSLO) {
 	name := DefaultSLI
 	switch len(block.Labels) {
 	case 0:
@@ -219,8 +222,9 @@ func (p *pass) sli(block *hclsyntax.Block, into *experiments.SLO) {
 	}
 	out := p.body(block, what, nil, nil, value)
 	p.validate(block, what, value, out)
-	into.SLI = sli
-	into.Queries = p.queries(value)
+	into.shaky = into.shaky || len(out.failed) > 0
+	into.value.SLI = sli
+	into.value.Queries = p.queries(value)
 }
 
 // queries says to a person what an SLI counts: its own words if it has some, else

@@ -143,6 +143,8 @@ scenario "s" {
 		{`fault "pod_kill" "kill"`, `fault "kill" "kill"`, `16: Unknown kind: There is no fault of the kind "kill". Did you mean "pod_kill"?`},
 		{"}\nscenario \"s\" {\n", "}\nscenario \"s\" {\n  probe \"http\" \"other\" { url = \"http://127.0.0.1/\" }\n", `14: Misplaced block: A block probe stands beside the scenario`},
 		{`selector = "app=checkout" }`, `selectro = "app=checkout" }`, `16: Unknown attribute: `},
+		{`every = var.pace`, `every = var.pace + 1`, `11: Invalid operand: `},
+		{`variable "pace" { default = "1s" }`, "variable \"pace\" {\n type = number\n default = \"x\" \n}", `3: Wrong type: The default of var.pace does not have the type number`},
 		{`every = var.pace`, `every = "30 s"`, `11: Not a duration: The attribute "every" of probe "http": "30 s" is not a duration; write "30s".`},
 	} {
 		t.Run(c.after, func(t *testing.T) {
@@ -271,5 +273,30 @@ func TestAHundredDiagnosticsAreShownAndTheRestIsCounted(t *testing.T) {
 	got := text(t, diags)
 	if strings.Count(got, "Error:") != 100 || !strings.HasSuffix(got, "\n50 more are not shown.\n") {
 		t.Errorf("said:\n%s", got[len(got)-300:])
+	}
+}
+
+func TestLengthIsOfListsMapsAndTexts(t *testing.T) {
+	language, _ := testLanguage()
+	source := "locals {\n  sum = length(\"häuser\") + length([1, 2]) + length({ a = 1 })\n}\nprobe \"gauge\" \"g\" { name = local.sum == 10 ? \"ten\" : local.sum }\n" +
+		"scenario \"s\" {\n  hypothesis \"h\" { probe = probe.g }\n  fault \"pod_kill\" \"k\" { selector = \"x\" }\n}\n"
+	c, diags := language.Load(write(t, "main.hcl", source), Options{})
+	if len(diags.list) > 0 {
+		t.Fatal(text(t, diags))
+	}
+	if value := c.localByName["sum"]; value == nil || c.Open(t.Context()) != nil {
+		t.Fatal("the local is not there")
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	list, diags := c.Experiments()
+	if len(diags.list) > 0 {
+		t.Fatal(text(t, diags))
+	}
+	if gauge, ok := list[0].Probes[0].Probe.(*testGauge); !ok || gauge.Name != "9" {
+		t.Errorf("the sum is %+v, want 9", list[0].Probes[0].Probe)
 	}
 }

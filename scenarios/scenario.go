@@ -191,7 +191,9 @@ func (p *pass) guard(s *assembly, block *hclsyntax.Block) {
 		return
 	}
 	out := p.body(block, what, s.faults, nil, value)
-	p.validate(block, what, value, out)
+	if out.sound() && !p.restsOnShaky(guard) {
+		p.validate(block, what, value, out)
+	}
 	s.experiment.Guards = append(s.experiment.Guards, &experiments.GuardPlan{
 		Name: block.Labels[1], Kind: kind.name, Guard: guard, Origin: p.c.origin(header(block)),
 	})
@@ -199,6 +201,13 @@ func (p *pass) guard(s *assembly, block *hclsyntax.Block) {
 		return
 	}
 	p.looks(s, guard, out, block)
+}
+
+// restsOnShaky tells that something a guard looks at is wrong, and was reported.
+func (p *pass) restsOnShaky(guard experiments.Guard) bool {
+	return p.shaky || slices.ContainsFunc(guard.Needs().SLOs, func(slo *experiments.SLO) bool {
+		return slo != nil && p.slos[slo.Name] != nil && p.slos[slo.Name].shaky
+	})
 }
 
 // looks checks what a guard needs: an SLO that is counted, in windows that mean
@@ -219,7 +228,7 @@ func (p *pass) looks(s *assembly, guard experiments.Guard, out *outcome, block *
 			p.errorf(at, "Guard on an SLO that is never measured", "slo.%s has neither a probe nor an sli block, so this guard would never see an event. Give the slo (%s) something to count.", slo.Name, slo.Origin)
 			continue
 		}
-		if slo.SLI == nil {
+		if slo.SLI == nil || p.restsOnShaky(guard) {
 			continue
 		}
 		for _, window := range needs.Windows {

@@ -212,7 +212,7 @@ func (p *pass) chooseVariable(v *variable, fallback cty.Value, outside map[strin
 		}
 	}
 	if !found {
-		if p.unread {
+		if p.unread && (fallback == cty.NilVal || fallback.IsNull()) {
 			return cty.NilVal, hcl.Range{}, false
 		}
 		if fallback == cty.NilVal {

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // Verify checks the tables of kinds themselves: names, types of fields, docs and
@@ -26,7 +28,7 @@ func (l Language) Verify() error {
 			v.problem("default guard %q: there is no guard of that kind", name)
 		}
 	}
-	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &probeBlock{}, &variableBlock{}} {
+	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &probeBlock{}, &variableBlock{}, &validationBlock{}} {
 		v.fields(fmt.Sprintf("%T", own), reflect.TypeOf(own).Elem())
 	}
 	return errors.Join(v.problems...)
@@ -104,6 +106,7 @@ func (v *verifier) fields(what string, t reflect.Type) {
 			continue
 		}
 		v.fallback(where, a)
+		v.example(where, a)
 	}
 }
 
@@ -119,6 +122,36 @@ func (v *verifier) supported(t reflect.Type) bool {
 		return t.Key().Kind() == reflect.String && scalar(t.Elem())
 	}
 	return false
+}
+
+// example checks that the value that explain shows could be written: it parses, fits
+// the attribute, and what it refers to is of the right sort.
+func (v *verifier) example(where string, a attribute) {
+	if a.example == "" {
+		return
+	}
+	written := a.written(a.example)
+	expression, diags := hclsyntax.ParseExpression([]byte(written), "example", hcl.InitialPos)
+	if diags.HasErrors() {
+		v.problem("%s: the example %s does not parse: %w", where, written, diags)
+		return
+	}
+	if traversals := expression.Variables(); len(traversals) > 0 {
+		if root := map[reflect.Type]string{sloType: "slo", probedType: "probe", faultType: "fault"}[a.typ]; root != "" && traversals[0].RootName() != root {
+			v.problem("%s: the example %s is no reference to %s", where, written, root)
+		}
+		return
+	}
+	c := &Configuration{effort: &effort{}, options: Options{Environ: func(string) (string, bool) { return "x", true }}}
+	value, diags := expression.Value(&hcl.EvalContext{Functions: c.makeFunctions()})
+	field := reflect.New(a.typ).Elem()
+	if diags.HasErrors() {
+		v.problem("%s: the example %s: %w", where, written, diags)
+	} else if err := assign(field, value, func(string) {}); err != nil {
+		v.problem("%s: the example %s: %w", where, written, err)
+	} else if err := a.checkEnum(field); err != nil {
+		v.problem("%s: the example %s: %w", where, written, err)
+	}
 }
 
 // fallback checks that a default is a value that a scenario could have written.

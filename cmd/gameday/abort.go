@@ -25,9 +25,12 @@ func newAbortCommand(global *globalFlags) *cobra.Command {
 		Use:   "abort [RUN]",
 		Short: "Stop a run from another terminal: it mends everything and reports",
 		Long: `abort asks a run to stop, and waits until it has mended everything it broke. RUN is
-its name or a part of it; it may be left out if only one run is going on.`,
+its name or a part of it; it may be left out if only one run is going on.
+
+It exits with 0 when everything is mended, with 2 if no such run is going on, and
+with 6 if something is left or the wait is over.`,
 		Example: "  gameday abort --reason \"customers are calling\"\n  gameday abort slow-payments",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    wants(0, 1, "one RUN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			home, err := state.Open(global.state)
 			if err != nil {
@@ -58,8 +61,8 @@ its name or a part of it; it may be left out if only one run is going on.`,
 			return errors.Join(sayEnd(out, run, dir), out.err)
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the report")
-	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for the mending")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, in `words`, for the report")
+	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how `long` to wait for the mending")
 	return cmd
 }
 

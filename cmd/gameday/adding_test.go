@@ -71,7 +71,7 @@ func TestANewFaultTakesWhatItsDocumentSays(t *testing.T) {
 	launch(t, program, "explain", "fault", "disk_fill").ends(20*time.Second, 0, "How much room to take", `fault "disk_fill" "less-room"`)
 	launch(t, program, "fmt", "--check", replace[filepath.Join(root, "scenarios/examples/less_room.hcl")]).ends(20*time.Second, 0)
 	run := launch(t, program, "run", "--state", t.TempDir(), "less_room")
-	run.ends(2*time.Minute, 0, `less-room injected: 20 MB less room on directory /tmp \(seen: \S+ has 20 MB\)`, `less-room mended`, "HELD")
+	run.ends(2*time.Minute, 0, `less-room injected: directory /tmp: 20 MB less room \(seen: \S+ has 20 MB\)`, `less-room mended`, "HELD")
 }
 
 // patched inserts the one line that a diff adds after the one line that it shows.

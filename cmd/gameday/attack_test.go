@@ -249,9 +249,23 @@ func TestARealToxiproxyThatHangsThroughTheRevertIsMendedByRecover(t *testing.T) 
 	w.quiet()
 	gameday(t, w.home, "recover", "--within", "500ms").ends(20*time.Second, 6, "LEFT .*proxy payments", "type `gameday recover` again")
 	w.run().ends(10*time.Second, 6, "type `gameday recover ")
+	gameday(t, w.home, "runs").ends(10*time.Second, 0, "^NOT RESTORED ")
 	resume()
 	w.stillBroken()
 	w.recovers()
+	gameday(t, w.home, "runs").ends(10*time.Second, 0, "^mended since ")
+	report, err := os.ReadFile(filepath.Join(runDir(t, w.home), "report.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"all of it was proven mended", "Everything that the run had left is proven mended"} {
+		if !strings.Contains(string(report), words) {
+			t.Errorf("the report of the mended run does not say %q", words)
+		}
+	}
+	if strings.Contains(string(report), "may still be broken") {
+		t.Error("the report still sounds the alarm")
+	}
 }
 
 func TestARealToxiproxyThatDiesTakesItsToxicsWithIt(t *testing.T) {
@@ -366,8 +380,13 @@ func (w *world) reportOfTheDead() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if !strings.Contains(string(report), "the runner died") {
-		w.t.Errorf("the report does not say that the runner died:\n%s", report)
+	for _, want := range []string{"The runner died", "gameday run "} {
+		if !strings.Contains(string(report), want) {
+			w.t.Errorf("the report of a killed runner does not hold %q:\n%s", want, report)
+		}
+	}
+	if strings.Contains(string(report), "No fault was planned") {
+		w.t.Errorf("the report of a killed runner forgets its faults:\n%s", report)
 	}
 	gameday(w.t, w.home, "runs").ends(10*time.Second, 0, "^error ")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -75,7 +76,7 @@ func TestEveryScenarioInTheDocumentsIsValid(t *testing.T) {
 }
 
 func TestEveryCommandInTheDocumentsExists(t *testing.T) {
-	typed := regexp.MustCompile("(?m)(?:^\\$ |`)gameday ([a-z]+)([^`\n]*)")
+	typed := regexp.MustCompile("(?m)(?:^\\$ |`|(?:run: |- )(?:exec )?)gameday ([a-z]+)([^`\n]*)")
 	flag := regexp.MustCompile(`--([a-z-]+)`)
 	seen := 0
 	for _, path := range documents(t) {
@@ -85,6 +86,11 @@ func TestEveryCommandInTheDocumentsExists(t *testing.T) {
 			if err != nil || command.Name() != match[1] {
 				t.Errorf("%s: there is no command %q", path, match[1])
 				continue
+			}
+			if command.Args != nil && strings.HasPrefix(match[0], "- ") { // a line of a CI configuration is typed as it stands
+				if err := command.Args(command, strings.Fields(match[2])); err != nil {
+					t.Errorf("%s: gameday %s%s: %v", path, match[1], match[2], err)
+				}
 			}
 			for _, name := range flag.FindAllStringSubmatch(match[2], -1) {
 				if !hasFlag(command, name[1]) {
@@ -160,6 +166,41 @@ func TestEveryKindHasAnExample(t *testing.T) {
 	for _, block := range blocks {
 		if !strings.Contains(shipped.String(), block) {
 			t.Errorf("no shipped example has a block %q", strings.TrimSpace(block))
+		}
+	}
+}
+
+// TestEveryExampleThatExplainShowsIsValid writes each into a file of its own. What it
+// refers to is not there; nothing else may be wrong with it.
+func TestEveryExampleThatExplainShowsIsValid(t *testing.T) {
+	l := language()
+	for _, doc := range l.Describe() {
+		name := strings.TrimSpace(doc.Topic + " " + doc.Kind)
+		if doc.Example == "" {
+			t.Errorf("explain %s shows no example", name)
+			continue
+		}
+		text := doc.Example
+		switch doc.Topic {
+		case "fault", "guard", "hypothesis":
+			text = "scenario \"s\" {\n" + text + "\n}\n"
+		case "sli":
+			text = "slo \"s\" {\n  objective = \"99%\"\n" + text + "\n}\n"
+		}
+		_, problems := l.LoadText("example.hcl", []byte(text), scenarios.Options{})
+		var words bytes.Buffer
+		if err := problems.WriteJSON(&words); err != nil {
+			t.Fatal(err)
+		}
+		var list []struct{ Severity, Summary, Detail string }
+		if err := json.Unmarshal(words.Bytes(), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range list {
+			lacks := problem.Summary == "Reference to nothing" || problem.Summary == "Scenario without a hypothesis"
+			if problem.Severity == "error" && !lacks {
+				t.Errorf("explain %s: %s: %s\n%s", name, problem.Summary, problem.Detail, text)
+			}
 		}
 	}
 }

@@ -90,7 +90,7 @@ func externalWorld(t *testing.T) ([]string, func(string)) {
 			"--var", "scrape_interval=500ms", "--var", "shop_url=http://" + shop + "/",
 		}, func(output string) {
 			for _, want := range []string{
-				`late-payments injected: answers arrive 200 ms late on proxy payments \(seen: toxic listed: latency`,
+				`late-payments injected: proxy payments: answers arrive 200 ms late \(seen: toxic listed: latency`,
 				`late-payments mended: proxy payments`,
 				`hypothesis "the shop stays available" held: .*events good`,
 			} {

@@ -15,15 +15,18 @@ import (
 	"github.com/gameday-sh/gameday/scenarios"
 )
 
-func newFormatCommand() *cobra.Command {
+func newFormatCommand(global *globalFlags) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "fmt PATH...",
 		Short: "Lay scenario files out in the one usual way",
 		Long: `fmt rewrites each file, or each .hcl file of a directory, in the usual layout and
 prints the names of those it changed. With --check it changes nothing, prints the
-names of those that would change, and exits with 1 if there are any.`,
-		Args: cobra.MinimumNArgs(1),
+names of those that would change, and exits with 1 if there are any.
+
+It exits with 2 if a file does not parse; that file stays as it is.`,
+		Example: "  gameday fmt shop.hcl\n  gameday fmt --check scenarios/",
+		Args:    wants(1, -1, "a PATH: a file, or a directory of .hcl files"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			files, err := scenarioFiles(paths)
 			if err != nil {
@@ -33,9 +36,10 @@ names of those that would change, and exits with 1 if there are any.`,
 			changed := false
 			var problems []*scenarios.Diagnostics
 			for _, file := range files {
-				text, err := os.ReadFile(file)
-				if err != nil {
-					return &exitError{experiments.Invalid.ExitCode(), err}
+				text, diagnostics := scenarios.ReadFile(file)
+				if diagnostics.HasErrors() {
+					problems = append(problems, diagnostics)
+					continue
 				}
 				formatted, diagnostics := scenarios.Format(file, text)
 				if diagnostics.HasErrors() {
@@ -55,7 +59,7 @@ names of those that would change, and exits with 1 if there are any.`,
 				}
 			}
 			if all := scenarios.Merge(problems...); all.HasErrors() {
-				return (&globalFlags{colour: "auto"}).showDiagnostics(cmd.ErrOrStderr(), all)
+				return global.showDiagnostics(cmd.ErrOrStderr(), all)
 			}
 			if check && changed {
 				return &exitError{code: 1}
@@ -67,19 +71,20 @@ names of those that would change, and exits with 1 if there are any.`,
 	return cmd
 }
 
-// scenarioFiles lists the files that paths name.
+// scenarioFiles lists the files that paths name; of a directory, those that are read
+// as one configuration.
 func scenarioFiles(paths []string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("lay out %s: %w", path, errors.Unwrap(err))
 		}
 		if !info.IsDir() {
 			files = append(files, path)
 			continue
 		}
-		found, err := filepath.Glob(filepath.Join(path, "*.hcl"))
+		found, err := scenarios.FilesOf(path)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", path, err)
 		}

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -41,8 +41,8 @@ type variables struct {
 }
 
 func (v *variables) flags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&v.vars, "var", nil, "set a variable: name=value (repeatable)")
-	cmd.Flags().StringArrayVar(&v.files, "var-file", nil, "read variables from a file of name = value lines (repeatable)")
+	cmd.Flags().StringArrayVar(&v.vars, "var", nil, "set a variable: `name=value` (repeatable)")
+	cmd.Flags().StringArrayVar(&v.files, "var-file", nil, "read variables from a `file` of name = value lines (repeatable)")
 }
 
 func (v *variables) options() scenarios.Options {
@@ -54,47 +54,34 @@ func loadAll(paths []string, v *variables) ([]*scenarios.Configuration, *scenari
 	var configurations []*scenarios.Configuration
 	var all []*scenarios.Diagnostics
 	for _, path := range paths {
-		found, cleanUp, err := shipped(path)
+		configuration, diagnostics, err := load(path, v.options())
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, &exitError{experiments.Invalid.ExitCode(), err}
 		}
-		configuration, diagnostics := language().Load(found, v.options())
-		cleanUp()
 		configurations = append(configurations, configuration)
 		all = append(all, diagnostics)
 	}
 	return configurations, scenarios.Merge(all...), nil
 }
 
-// shipped lets the bare name of a shipped example stand for its file, so that
+// load reads a path. The bare name of a shipped example stands for its file, so that
 // `gameday run quickstart` works anywhere.
-func shipped(path string) (found string, cleanUp func(), err error) {
-	nothing := func() {}
-	if strings.ContainsAny(path, "/\\.") {
-		return path, nothing, nil
-	}
-	if _, err := os.Stat(path); err == nil {
-		return path, nothing, nil
+func load(path string, options scenarios.Options) (*scenarios.Configuration, *scenarios.Diagnostics, error) {
+	_, err := os.Stat(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || strings.ContainsAny(path, "/\\.") {
+		configuration, diagnostics := language().Load(path, options)
+		return configuration, diagnostics, nil
 	}
 	text, err := fs.ReadFile(scenarios.Examples, "examples/"+path+".hcl")
 	if err != nil {
-		return path, nothing, nil
-	}
-	dir, err := os.MkdirTemp("", "gameday-example-")
-	if err != nil {
-		return "", nil, fmt.Errorf("unpack the shipped example %s: %w", path, err)
-	}
-	cleanUp = func() {
-		if err := os.RemoveAll(dir); err != nil {
-			return // an example left in the temporary folder harms nobody
+		meant := "there is: " + strings.Join(exampleNames(), ", ")
+		if word := nearest(path, exampleNames()); word != "" {
+			meant = fmt.Sprintf("did you mean %q?", word)
 		}
+		return nil, nil, fmt.Errorf("there is no file or folder %q, and no shipped example of that name; %s", path, meant)
 	}
-	found = filepath.Join(dir, path+".hcl")
-	if err := os.WriteFile(found, text, 0o600); err != nil {
-		cleanUp()
-		return "", nil, fmt.Errorf("unpack the shipped example %s: %w", path, err)
-	}
-	return found, cleanUp, nil
+	configuration, diagnostics := language().LoadText(path+".hcl", text, options)
+	return configuration, diagnostics, nil
 }
 
 // version is the module's version, with the commit where the build knows it.

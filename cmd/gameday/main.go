@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +42,11 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // exitWith ends the command with the exit code of a verdict.
 func exitWith(v experiments.Verdict, err error) error {
-	if v == experiments.Held && err == nil {
-		return nil
+	if v == experiments.Held {
+		if err == nil {
+			return nil
+		}
+		v = experiments.Errored
 	}
 	return &exitError{v.ExitCode(), err}
 }
@@ -62,6 +66,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var exit *exitError
 	if errors.As(err, &exit) {
 		code = exit.code
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return code // whoever read the output has had enough of it
 	}
 	if text := err.Error(); text != "" {
 		if _, err := fmt.Fprintf(stderr, "gameday: %s\n", text); err != nil {
@@ -92,22 +99,31 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().StringVar(&global.state, "state", "", "folder for runs (default $GAMEDAY_STATE or ~/.local/state/gameday)")
-	root.PersistentFlags().StringVar(&global.colour, "color", "auto", "use colours: auto, always or never")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelpCommand())
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringVar(&global.state, "state", "", "`folder` for runs (default $GAMEDAY_STATE or ~/.local/state/gameday)")
+	root.PersistentFlags().StringVar(&global.colour, "color", "auto", "`when` to use colours: auto, always or never")
 	root.AddCommand(
 		newRunCommand(global),
 		newPlanCommand(global),
 		newValidateCommand(global),
-		newFormatCommand(),
+		newFormatCommand(global),
 		newExplainCommand(),
 		newAbortCommand(global),
 		newRecoverCommand(global),
 		newReportCommand(global),
 		newRunsCommand(global),
 		newSandboxCommand(),
+		newCompletionCommand(),
 		newWatchdogCommand(global),
 	)
 	return root

@@ -15,31 +15,36 @@ import (
 
 func newPlanCommand(global *globalFlags) *cobra.Command {
 	var v variables
+	var choice selection
 	cmd := &cobra.Command{
 		Use:   "plan PATH...",
 		Short: "Show what would be hit, when, and how it is undone; change nothing",
 		Long: `plan looks up the targets of every fault and shows them in order, with the seed,
 how each hit is undone and what ends it if the runner dies. It changes nothing. A
 sandbox or a built-in toxiproxy that the scenario declares is started to look at,
-and stopped again.`,
-		Example: "  gameday plan shop.hcl",
-		Args:    cobra.MinimumNArgs(1),
+and stopped again.
+
+It exits with 0, with 2 if a scenario is wrong, and with 5 if a target cannot be
+looked up.`,
+		Example: "  gameday plan quickstart\n  gameday plan --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl",
+		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			choice.seeded = cmd.Flags().Changed("seed")
 			configurations, diagnostics, err := loadAll(paths, &v)
 			if err != nil {
-				return &exitError{experiments.Errored.ExitCode(), err}
+				return err
 			}
 			if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
 				return err
 			}
-			if err := checkSelection(configurations, nil); err != nil {
+			if err := checkSelection(configurations, choice.only); err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
 			ctx, _, stop := listenForSignals(cmd.Context())
 			defer stop()
 			var problems []error
 			for _, configuration := range configurations {
-				if err := planAll(ctx, configuration, cmd.OutOrStdout()); err != nil {
+				if err := planAll(ctx, configuration, &choice, cmd.OutOrStdout()); err != nil {
 					problems = append(problems, err)
 				}
 			}
@@ -50,10 +55,11 @@ and stopped again.`,
 		},
 	}
 	v.flags(cmd)
+	choice.flags(cmd)
 	return cmd
 }
 
-func planAll(ctx context.Context, c *scenarios.Configuration, w io.Writer) (err error) {
+func planAll(ctx context.Context, c *scenarios.Configuration, choice *selection, w io.Writer) (err error) {
 	if err := c.Open(ctx); err != nil {
 		return err
 	}
@@ -64,6 +70,10 @@ func planAll(ctx context.Context, c *scenarios.Configuration, w io.Writer) (err 
 	}
 	var problems []error
 	for _, e := range list {
+		if !choice.takes(e.Name) {
+			continue
+		}
+		choice.seedInto(e)
 		blueprint, err := experiments.Plan(ctx, e, "plan")
 		if err != nil {
 			problems = append(problems, fmt.Errorf("scenario %q: %w", e.Name, err))
@@ -84,7 +94,7 @@ func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint)
 	}
 	drawn := ""
 	if e.SeedDrawn {
-		drawn = ", drawn for this plan; repeat it with --seed"
+		drawn = ", drawn for this plan; to run this very plan, give run --seed with it"
 	}
 	out.printf("  seed %d%s\n\nhealthy means\n", e.Seed, drawn)
 	for _, h := range e.Hypotheses {
@@ -117,7 +127,7 @@ func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint)
 		for _, hit := range b.Hits[i] {
 			out.printf("      %s: %s", hit.Target, hit.Effect)
 			if hit.Lasts > 0 {
-				out.printf(" for %s", experiments.FormatDuration(hit.Lasts))
+				out.printf(", for %s", experiments.FormatDuration(hit.Lasts))
 			}
 			out.printf("\n        undo: %s\n", hit.Undo)
 			switch {

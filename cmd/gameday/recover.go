@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -28,10 +27,13 @@ func newRecoverCommand(global *globalFlags) *cobra.Command {
 reverts every hit that may still be there, newest first, and proves each. It needs
 neither the scenario nor the runner, and doing it again is harmless.
 
-It exits with 0 when nothing is left, else with 6.`,
+It exits with 0 when nothing is left, with 2 if there is no such run, else with 6.`,
 		Example: "  gameday recover\n  gameday recover last",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, err := runsToMend(global, args)
+			if errors.Is(err, state.ErrNoRun) {
+				return &exitError{experiments.Invalid.ExitCode(), err}
+			}
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
@@ -58,7 +60,7 @@ It exits with 0 when nothing is left, else with 6.`,
 			return out.err
 		},
 	}
-	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how long to try each hit")
+	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how `long` to try each hit")
 	return cmd
 }
 
@@ -128,7 +130,7 @@ func mendRun(ctx context.Context, global *globalFlags, dir string, within, patie
 	if len(done.Left) > 0 {
 		return len(done.Left), out.err
 	}
-	return 0, errors.Join(out.err, reportOfTheDead(dir, w), home.MarkOver(run))
+	return 0, errors.Join(out.err, bringReportsUpToDate(dir, w), home.MarkOver(run))
 }
 
 func openJournal(dir string, patience time.Duration) (*journal.Journal, *journal.Contents, error) {
@@ -149,12 +151,10 @@ func newFault(kind string) (experiments.Fault, bool) {
 	return row.New(), true
 }
 
-// reportOfTheDead writes the reports of a run whose runner died before it could.
-// One that ended and left hits has its own; it is told that they are mended now.
-func reportOfTheDead(dir string, w io.Writer) error {
-	if _, err := os.Stat(filepath.Join(dir, reportNames["json"])); err == nil {
-		return nil
-	}
+// bringReportsUpToDate writes the reports of a run after what it left was mended: of
+// one whose runner died before it could, from the journal; of one that had ended,
+// from its own result and what was mended since.
+func bringReportsUpToDate(dir string, w io.Writer) error {
 	contents, err := journal.Read(dir)
 	if err != nil {
 		return err
@@ -162,7 +162,20 @@ func reportOfTheDead(dir string, w io.Writer) error {
 	if len(contents.Events) == 0 {
 		return nil
 	}
-	if err := writeReports(dir, experiments.Rebuild(contents.Events, len(contents.Damage) > 0), strings.Clone); err != nil {
+	damaged := len(contents.Damage) > 0
+	path := filepath.Join(dir, reportNames["json"])
+	result, err := loadResult(path)
+	switch {
+	case err == nil && len(result.Left) == 0:
+		return nil
+	case err == nil:
+		result.Recover(contents.Events, damaged)
+	case errors.Is(err, fs.ErrNotExist):
+		result = experiments.Rebuild(contents.Events, damaged)
+	default:
+		return fmt.Errorf("everything is mended, but its report cannot be brought up to date: %w", err)
+	}
+	if err := writeReports(dir, result, strings.Clone); err != nil {
 		return err
 	}
 	out := &lines{w: w}

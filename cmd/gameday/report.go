@@ -26,15 +26,21 @@ func newReportCommand(global *globalFlags) *cobra.Command {
 		Use:   "report RUN",
 		Short: "Render the report of a run again, in any format",
 		Long: `report renders a run from its stored result: RUN is "last", the run's name or a
-part of it, a run's directory, or a result.json.`,
+part of it, a run's directory, or a result.json.
+
+It exits with 0, with 2 if there is no such run or format, and with 5 if the run
+cannot be read or the report not be written.`,
 		Example: "  gameday report last\n  gameday report last --format html --out postmortem.html",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants(1, 1, "one RUN: last, a run's name or a part of it, or a path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, err := findFormat(name, names)
 			if err != nil {
 				return err
 			}
 			result, err := storedResult(global, args[0])
+			if errors.Is(err, state.ErrNoRun) {
+				return &exitError{experiments.Invalid.ExitCode(), err}
+			}
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
@@ -47,8 +53,8 @@ part of it, a run's directory, or a result.json.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&name, "format", "markdown", "one of "+strings.Join(names, ", "))
-	cmd.Flags().StringVar(&path, "out", "", "write to this file instead of the terminal")
+	cmd.Flags().StringVar(&name, "format", "markdown", "`name` of the format: one of "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&path, "out", "", "write to this `file` instead of the terminal")
 	return cmd
 }
 

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,10 +29,31 @@ type runFlags struct {
 	variables
 	asJSON bool
 	plain  bool
+	out    string
+	selection
+}
+
+// selection is the flags that say which scenarios of those given are meant, and with
+// which seed.
+type selection struct {
 	only   []string
 	seed   uint64
 	seeded bool
-	out    string
+}
+
+func (s *selection) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&s.only, "scenario", nil, "take only the scenario of this `name` (repeatable)")
+	cmd.Flags().Uint64Var(&s.seed, "seed", 0, "use this `number` instead of the scenario's seed")
+}
+
+func (s *selection) takes(name string) bool {
+	return len(s.only) == 0 || slices.Contains(s.only, name)
+}
+
+func (s *selection) seedInto(e *experiments.Experiment) {
+	if s.seeded {
+		e.Seed, e.SeedDrawn = s.seed, false
+	}
 }
 
 func newRunCommand(global *globalFlags) *cobra.Command {
@@ -47,25 +70,24 @@ second Ctrl-C stops waiting and says what is left.
 Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 4 inconclusive, 5 error, 6 not restored; of several scenarios, the worst.`,
 		Example: "  gameday run quickstart\n  gameday run --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl\n  gameday run --json --out results/ scenarios/",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			flags.seeded = cmd.Flags().Changed("seed")
 			return runPaths(cmd, global, &flags, paths)
 		},
 	}
-	flags.flags(cmd)
+	flags.variables.flags(cmd)
+	flags.selection.flags(cmd)
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "write the events as lines of JSON")
 	cmd.Flags().BoolVar(&flags.plain, "plain", false, "write plain lines even on a terminal")
-	cmd.Flags().StringArrayVar(&flags.only, "scenario", nil, "run only the scenario of this name (repeatable)")
-	cmd.Flags().Uint64Var(&flags.seed, "seed", 0, "use this seed instead of the scenario's")
-	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this folder, a folder a scenario")
+	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this `folder`, a folder a run")
 	return cmd
 }
 
 func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []string) error {
 	configurations, diagnostics, err := loadAll(paths, &flags.variables)
 	if err != nil {
-		return &exitError{experiments.Errored.ExitCode(), err}
+		return err
 	}
 	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
 		return err
@@ -77,8 +99,11 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	if err != nil {
 		return &exitError{experiments.Errored.ExitCode(), err}
 	}
-	if err := refuseLeftovers(home); err != nil {
-		return exitWith(experiments.NotRestored, err)
+	if left, err := refuseLeftovers(home); err != nil {
+		return exitWith(left, err)
+	}
+	if err := canWrite(flags.out); err != nil {
+		return &exitError{experiments.Invalid.ExitCode(), err}
 	}
 	view, err := newView(cmd, global, flags)
 	if err != nil {
@@ -90,7 +115,7 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	for i, configuration := range configurations {
 		batch.run(ctx, configuration, paths[i])
 	}
-	if err := view.Close(); err != nil {
+	if err := view.Close(); err != nil && !errors.Is(err, syscall.EPIPE) {
 		batch.problems = append(batch.problems, err)
 	}
 	if !flags.asJSON {
@@ -112,47 +137,70 @@ func checkSelection(configurations []*scenarios.Configuration, only []string) er
 	}
 	for _, name := range only {
 		if !known[name] {
-			return fmt.Errorf("there is no scenario %q in what was given", name)
+			if meant := nearest(name, slices.Sorted(maps.Keys(known))); meant != "" {
+				return fmt.Errorf("there is no scenario %q in what was given; did you mean %q?", name, meant)
+			}
+			return fmt.Errorf("there is no scenario %q in what was given; there is: %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 	}
 	return nil
 }
 
-// refuseLeftovers refuses to start on top of what a run that died left broken.
-func refuseLeftovers(home state.Dir) error {
+// canWrite finds out before anything is touched whether reports can be written to a
+// folder.
+func canWrite(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("--out: the reports cannot be written: %w", err)
+	}
+	probe, err := os.CreateTemp(dir, ".gameday-*")
+	if err != nil {
+		return fmt.Errorf("--out: the reports cannot be written: %w", err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("--out: the reports cannot be written: %w", err)
+	}
+	return nil
+}
+
+// refuseLeftovers refuses to start on top of what a run that died left broken, and
+// says with which verdict.
+func refuseLeftovers(home state.Dir) (experiments.Verdict, error) {
 	live, err := home.Live()
 	if err != nil {
-		return err
+		return experiments.Errored, err
 	}
 	for _, run := range live {
 		alive, err := journal.Alive(home.RunPath(run))
 		if errors.Is(err, os.ErrNotExist) {
 			if err := home.MarkOver(run); err != nil {
-				return err
+				return experiments.Errored, err
 			}
 			continue
 		}
 		if err != nil {
-			return err
+			return experiments.Errored, err
 		}
 		if alive {
 			continue // it is going on; targets are held one by one
 		}
 		contents, err := journal.Read(home.RunPath(run))
 		if err != nil {
-			return err
+			return experiments.Errored, err
 		}
 		left := experiments.Outstanding(contents.Events, len(contents.Damage) > 0)
 		if len(left) == 0 {
 			if err := home.MarkOver(run); err != nil {
-				return err
+				return experiments.Errored, err
 			}
 			continue
 		}
-		return fmt.Errorf("run %s died and left %s that may still be there (%s: %s); type `gameday recover %s` first",
+		return experiments.NotRestored, fmt.Errorf("run %s died and left %s that may still be there (%s: %s); type `gameday recover %s` first",
 			run, countOf(len(left), "hit"), left[0].Target, left[0].Effect, run)
 	}
-	return nil
+	return experiments.Held, nil
 }
 
 func newView(cmd *cobra.Command, global *globalFlags, flags *runFlags) (console.View, error) {
@@ -253,7 +301,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		return
 	}
 	for _, e := range list {
-		if !b.selected(e.Name) {
+		if !b.flags.takes(e.Name) {
 			continue
 		}
 		if len(b.done) > 0 && len(b.done[len(b.done)-1].result.Left) > 0 {
@@ -263,9 +311,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		if ctx.Err() != nil {
 			return
 		}
-		if b.flags.seeded {
-			e.Seed, e.SeedDrawn = b.flags.seed, false
-		}
+		b.flags.seedInto(e)
 		s := &session{state: b.home, view: b.view, hurry: b.hurry, rerun: b.rerun(c, path, e)}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
@@ -318,15 +364,6 @@ func (b *batch) rerun(c *scenarios.Configuration, path string, e *experiments.Ex
 	return again
 }
 
-func (b *batch) selected(name string) bool {
-	for _, want := range b.flags.only {
-		if want == name {
-			return true
-		}
-	}
-	return len(b.flags.only) == 0
-}
-
 // summary says what came of each scenario and where its report is.
 func (b *batch) summary(w io.Writer) {
 	out := &lines{w: w}
@@ -347,7 +384,7 @@ func (b *batch) summary(w io.Writer) {
 		out.printf("  report  %s\n", filepath.Join(f.dir, reportNames["markdown"]))
 		out.printf("          %s\n", filepath.Join(f.dir, reportNames["html"]))
 	}
-	if out.err != nil {
+	if out.err != nil && !errors.Is(out.err, syscall.EPIPE) {
 		b.problems = append(b.problems, out.err)
 	}
 }

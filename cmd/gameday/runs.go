@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -16,8 +17,17 @@ func newRunsCommand(global *globalFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List runs, the newest first, with their verdicts",
-		Args:  cobra.NoArgs,
+		Long: `runs lists the runs of the state folder with their verdicts. Of a run without one it
+says: "going on", "died" (and everything is mended), "NOT RESTORED" (type gameday
+recover), "not begun" or "unreadable".
+
+It exits with 0 whatever the verdicts are.`,
+		Example: "  gameday runs\n  gameday runs -n 100",
+		Args:    wants(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if count < 1 {
+				return fmt.Errorf("--count is %d; write at least 1", count)
+			}
 			home, err := state.Open(global.state)
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
@@ -36,7 +46,7 @@ func newRunsCommand(global *globalFlags) *cobra.Command {
 			return out.err
 		},
 	}
-	cmd.Flags().IntVarP(&count, "count", "n", 20, "how many to list")
+	cmd.Flags().IntVarP(&count, "count", "n", 20, "how many to list, as a `number`")
 	return cmd
 }
 
@@ -55,10 +65,15 @@ func standing(dir string) string {
 	if len(experiments.Outstanding(contents.Events, len(contents.Damage) > 0)) > 0 {
 		return "NOT RESTORED"
 	}
-	for i := len(contents.Events) - 1; i >= 0; i-- {
-		if contents.Events[i].Type == experiments.EventEnd {
-			return string(contents.Events[i].Verdict)
+	// The first end is the run's own; a later one is that of who mended what it left.
+	for _, event := range contents.Events {
+		if event.Type != experiments.EventEnd {
+			continue
 		}
+		if event.Verdict == experiments.NotRestored {
+			return "mended since"
+		}
+		return string(event.Verdict)
 	}
 	return "died"
 }

@@ -64,9 +64,7 @@ const revertSpace = 1 << 20
 // carryOut runs e. Without an error there is a result, in memory and on disk.
 func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *scenarios.Configuration, observe func(*experiments.Probed, experiments.Sample)) (result *experiments.Result, err error) {
 	s.redact = redact.Func(c.Secrets())
-	if s.run, s.dir, err = s.state.NewRun(e.Name, time.Now()); err != nil {
-		return nil, err
-	}
+	s.run, s.dir = s.state.NewRun(e.Name, time.Now())
 	if s.journal, err = journal.Create(s.dir, s.redact); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ every problem with its place and what to write instead. Nothing is contacted.
 
 It exits with 2 if there is an error, else with 0.`,
 		Example: "  gameday validate scenarios/\n  gameday validate --json shop.hcl",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			configurations, diagnostics, err := loadAll(paths, &v)
 			if err != nil {
@@ -39,6 +39,10 @@ It exits with 2 if there is an error, else with 0.`,
 			total := 0
 			for _, configuration := range configurations {
 				total += len(configuration.Scenarios())
+			}
+			if total == 0 {
+				out.printf("valid, and there is no scenario in it\n")
+				return out.err
 			}
 			out.printf("%s valid\n", countOf(total, "scenario"))
 			return out.err

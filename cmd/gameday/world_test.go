@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"net/http"
@@ -32,7 +33,12 @@ var gamedayProgram = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(cache, "gameday-test", "gameday-e2e")
+	checkout, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	// Tests of two checkouts may run at the same time.
+	path := filepath.Join(cache, "gameday-test", fmt.Sprintf("gameday-%08x", crc32.ChecksumIEEE([]byte(checkout))))
 	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build gameday: %w\n%s", err, output)
 	}

@@ -17,9 +17,9 @@
 // with it. The attributes of a probe do not change after its first measurement.
 // Different probes share nothing. A probe that keeps a connection between
 // measurements has a Close, to be called after the last one has returned; one that
-// measures again after that needs another. The time of a sample is
-// when the measurement began, so that what began before a fault is never counted as
-// having seen the world after it.
+// measures again after that needs another. A probe says how long a measurement took;
+// the runner notes when it was known, and judges it by when it began, so that what began
+// before a fault is never counted as having seen the world after it.
 package probes
 
 import (

@@ -102,9 +102,9 @@ func (v *plainView) hit(event experiments.Event) {
 		if hit.Lasts > 0 {
 			lasts = " for " + experiments.FormatDuration(hit.Lasts)
 		}
-		v.line(event, "fault %s planned: %s on %s, at %s%s", hit.Fault, hit.Effect, hit.Target, clock(hit.At), lasts)
+		v.line(event, "fault %s planned: %s: %s, at %s%s", hit.Fault, hit.Target, hit.Effect, clock(hit.At), lasts)
 	case experiments.Injected:
-		v.line(event, "fault %s injected: %s on %s (seen: %s)", hit.Fault, hit.Effect, hit.Target, h.Seen)
+		v.line(event, "fault %s injected: %s: %s (seen: %s)", hit.Fault, hit.Target, hit.Effect, h.Seen)
 	case experiments.Verified:
 		if hit.Lasts > 0 {
 			v.line(event, "fault %s mended: %s (seen: %s)", hit.Fault, hit.Target, h.Seen)
@@ -124,6 +124,9 @@ func (v *plainView) judgement(event experiments.Event) {
 	if event.MayBreak && event.Judgement.Verdict == experiments.Refuted {
 		verdict = "broken, as it may be while faults are on"
 	}
+	if event.Judgement.Verdict == experiments.Refuted && mayYetHold(event.Phase) {
+		verdict = "does not hold yet"
+	}
 	before, known := v.run.verdicts[event.Name]
 	v.run.verdicts[event.Name] = verdict
 	if !known {
@@ -134,6 +137,11 @@ func (v *plainView) judgement(event experiments.Event) {
 		v.run.told[event.Name] = event.At
 		v.line(event, "hypothesis %q %s: %s", event.Name, verdict, event.Judgement.Text)
 	}
+}
+
+// mayYetHold tells of a phase that waits until the hypotheses hold.
+func mayYetHold(phase experiments.Phase) bool {
+	return phase == experiments.PhaseBaseline || phase == experiments.PhaseRecover
 }
 
 // guard tells a guard once it comes near its limit; at the limit the stop says so.

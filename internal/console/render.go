@@ -215,7 +215,7 @@ func (s screen) hypotheses(run *liveRun) section {
 	value := max(rest-name-graph, 0)
 	out := section{title: s.palette.bold("Hypotheses"), noun: "hypotheses"}
 	for _, h := range run.hypotheses {
-		word, paint, rank := s.hypothesisWord(h)
+		word, paint, rank := s.hypothesisWord(h, run)
 		line := " " + paint(column(word, statusWidth)) + " " + column(h.name, name) + " "
 		if graph > 0 {
 			line += spark(run.tracks[h.series], h.judgement, graph, s.palette) + " "
@@ -235,7 +235,10 @@ func (s screen) detail(text string) string {
 	return s.palette.faint(cut(strings.Repeat(" ", statusWidth+2)+text, s.width))
 }
 
-func (s screen) hypothesisWord(h *liveHypothesis) (word string, paint func(string) string, rank int) {
+// hypothesisWord says in a word how a hypothesis stands. Too few measurements are
+// inconclusive only when no more are coming, and what may yet hold is not refuted.
+func (s screen) hypothesisWord(h *liveHypothesis, run *liveRun) (word string, paint func(string) string, rank int) {
+	over := !run.ended.IsZero()
 	switch h.judgement.Verdict {
 	case experiments.Held:
 		return "held", s.palette.good, 2
@@ -243,7 +246,13 @@ func (s screen) hypothesisWord(h *liveHypothesis) (word string, paint func(strin
 		if h.mayBreak {
 			return "may break", s.palette.warn, 1
 		}
+		if !over && mayYetHold(run.phase) {
+			return "not yet", s.palette.warn, 0
+		}
 		return "refuted", s.palette.bad, 0
+	}
+	if !over && h.judgement.Needs > 0 {
+		return "measuring", s.palette.faint, 1
 	}
 	return verdictWord(h.judgement.Verdict), s.palette.warn, 1
 }

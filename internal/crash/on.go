@@ -2,7 +2,8 @@
 
 // Package crash numbers the points at which a runner may die, so that a test can
 // make it die at each of them: GAMEDAY_CRASH_RUN=7 ends `gameday run` at its seventh
-// point, GAMEDAY_CRASH_WATCHDOG and GAMEDAY_CRASH_RECOVER those commands at theirs.
+// point, GAMEDAY_CRASH_RUN="injected late" at the first whose name begins so, and
+// GAMEDAY_CRASH_WATCHDOG and GAMEDAY_CRASH_RECOVER those commands at theirs.
 // GAMEDAY_CRASH_POINTS names a file that lists the points that `gameday run` passed.
 package crash
 
@@ -20,7 +21,7 @@ var points struct {
 	passed int
 }
 
-// Point counts, and kills the process where GAMEDAY_CRASH_AT says so.
+// Point counts, and kills the process where the environment says so.
 func Point(name string) {
 	points.Lock()
 	defer points.Unlock()
@@ -42,10 +43,19 @@ func Point(name string) {
 			panic(err)
 		}
 	}
-	if at, err := strconv.Atoi(os.Getenv("GAMEDAY_CRASH_" + strings.ToUpper(command))); err == nil && at == points.passed {
+	if wanted := os.Getenv("GAMEDAY_CRASH_" + strings.ToUpper(command)); here(wanted, name) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
 			panic(err)
 		}
 		select {}
 	}
+}
+
+// here tells whether this point is the one that is wanted, by its number or by how
+// its name begins.
+func here(wanted, name string) bool {
+	if at, err := strconv.Atoi(wanted); err == nil {
+		return at == points.passed
+	}
+	return wanted != "" && strings.HasPrefix(name, wanted)
 }

@@ -31,6 +31,9 @@
 // With the defaults a provider that is 300 ms late is survived, slowly; one that
 // is 1.2 s late is not.
 //
+// On a toxiproxy-server the two proxies have claims beside them, by which the next
+// sandbox tells those that a killed one has left, and takes them away.
+//
 // The load is open-loop: requests start on schedule whatever became of the
 // earlier ones, as those of real customers do. A closed loop would slow down
 // together with the shop and hide the failure.

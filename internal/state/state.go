@@ -7,7 +7,6 @@
 package state
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -46,6 +45,9 @@ func Open(path string) (Dir, error) {
 	if err != nil {
 		return Dir{}, fmt.Errorf("find the state folder %s: %w", path, err)
 	}
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		return Dir{}, fmt.Errorf("the state folder %s is a file; choose a folder with --state or GAMEDAY_STATE", root)
+	}
 	return Dir{root}, nil
 }
 
@@ -53,14 +55,22 @@ func Open(path string) (Dir, error) {
 func (d Dir) Root() string { return d.root }
 
 // NewRun picks a name for a run of a scenario, and its directory, which it does
-// not make: "20261124-153012-slow-payments-7f3a".
-func (d Dir) NewRun(scenario string, now time.Time) (name, path string, err error) {
-	var random [2]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return "", "", fmt.Errorf("name the run: %w", err)
+// not make: "20261124-153012-slow-payments-7f3a". The end is the part of the second,
+// in 65536ths, so that runs of one second have names and an order.
+func (d Dir) NewRun(scenario string, now time.Time) (name, path string) {
+	part := int64(now.Nanosecond()) << 16 / int64(time.Second)
+	name = fmt.Sprintf("%s-%s-%04x", now.UTC().Format(stampLayout), fileName(scenario), part)
+	return name, d.path("runs", name)
+}
+
+const stampLayout = "20060102-150405"
+
+// began is the part of a run's name that says when it began, to be compared.
+func began(name string) string {
+	if len(name) < len(stampLayout)+4 {
+		return name
 	}
-	name = fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102-150405"), fileName(scenario), hex.EncodeToString(random[:]))
-	return name, d.path("runs", name), nil
+	return name[:len(stampLayout)] + name[len(name)-4:]
 }
 
 // fileName keeps what is safe in a file name and short enough to type.
@@ -110,8 +120,22 @@ func (d Dir) names(kind string) ([]string, error) {
 	for _, entry := range entries {
 		list = append(list, entry.Name())
 	}
+	slices.SortStableFunc(list, func(a, b string) int { return strings.Compare(began(a), began(b)) })
 	return list, nil
 }
+
+// ErrNoRun tells that no run is meant by what a person typed, or that several are.
+var ErrNoRun = errors.New("no such run")
+
+// noRun makes an error that is ErrNoRun and says more.
+func noRun(format string, values ...any) error {
+	return &noRunError{fmt.Sprintf(format, values...)}
+}
+
+type noRunError struct{ text string }
+
+func (e *noRunError) Error() string    { return e.text }
+func (e *noRunError) Is(is error) bool { return is == ErrNoRun }
 
 // Find resolves what a person types for a run: "last", a name, the start of one
 // name only, or the path of a run's directory.
@@ -122,7 +146,10 @@ func (d Dir) Find(text string) (name, path string, err error) {
 			return "", "", fmt.Errorf("find the run %s: %w", text, err)
 		}
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			return "", "", fmt.Errorf("there is no run's directory at %s", path)
+			return "", "", noRun("there is no run's directory at %s", path)
+		}
+		if !holds(path, "journal") && !holds(path, "result.json") {
+			return "", "", noRun("%s is not the directory of a run: there is no journal in it", path)
 		}
 		return filepath.Base(path), path, nil
 	}
@@ -131,10 +158,15 @@ func (d Dir) Find(text string) (name, path string, err error) {
 		return "", "", err
 	}
 	if len(runs) == 0 {
-		return "", "", fmt.Errorf("there are no runs in %s", d.root)
+		return "", "", noRun("there are no runs in %s", d.root)
 	}
 	name, err = Pick(text, runs)
 	return name, d.path("runs", name), err
+}
+
+func holds(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
 }
 
 // Pick finds the run that a person means among runs, the newest first.
@@ -155,9 +187,9 @@ func Pick(text string, runs []string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", fmt.Errorf("no run is named %q; `gameday runs` lists them", text)
+		return "", noRun("no run is named %q; `gameday runs` lists them", text)
 	}
-	return "", fmt.Errorf("%q fits %d runs, such as %s and %s; type more of the name", text, len(found), found[0], found[1])
+	return "", noRun("%q fits %d runs, such as %s and %s; type more of the name", text, len(found), found[0], found[1])
 }
 
 // MarkLive notes on disk that a run may have something to mend.

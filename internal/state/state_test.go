@@ -1,7 +1,10 @@
 package state
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,12 +77,12 @@ func TestRunsAreFoundByWhatPeopleType(t *testing.T) {
 	dir := open(t)
 	var names []string
 	for i, scenario := range []string{"Slow payments!", "lost catalogue"} {
-		name, path, err := dir.NewRun(scenario, time.Date(2026, 11, 24, 15, 30, i, 0, time.UTC))
-		if err != nil {
-			t.Fatal(err)
-		}
+		name, path := dir.NewRun(scenario, time.Date(2026, 11, 24, 15, 30, i, 0, time.UTC))
 		names = append(names, name)
 		if err := os.MkdirAll(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(path, "journal"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,10 +97,36 @@ func TestRunsAreFoundByWhatPeopleType(t *testing.T) {
 			t.Errorf("%q found %q at %q, %v; want %q", text, name, path, err, want)
 		}
 	}
-	for text, want := range map[string]string{"2026": "fits 2 runs", "nothing": "no run is named", "/nowhere/at/all": "no run's directory"} {
-		if _, _, err := dir.Find(text); err == nil || !strings.Contains(err.Error(), want) {
+	for text, want := range map[string]string{"2026": "fits 2 runs", "nothing": "no run is named", "/nowhere/at/all": "no run's directory",
+		"/": "is not the directory of a run", "../../..": "", "..": "no run is named", "": "fits 2 runs", "no/": "no run's directory"} {
+		if _, _, err := dir.Find(text); err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrNoRun) {
 			t.Errorf("%q gave %v, want %q", text, err, want)
 		}
+	}
+}
+
+func TestRunsOfOneSecondAreInTheirOrder(t *testing.T) {
+	dir := open(t)
+	var want []string
+	for i, scenario := range []string{"zebra", "ant", "ant", "mouse"} {
+		name, path := dir.NewRun(scenario, time.Date(2026, 11, 24, 15, 30, 12, i*17_000_000, time.UTC))
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		want = slices.Insert(want, 0, name)
+	}
+	if got, err := dir.Runs(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the newest first: %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestAFileIsNoStateFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "is a file; choose a folder") {
+		t.Errorf("opening a file gave %v", err)
 	}
 }
 

@@ -223,7 +223,7 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 	if failed != nil {
 		return 0, 0, "", failed
 	}
-	part := math.NaN()
+	var part float64
 	if name := p.partName(); len(parts[name]) > 0 {
 		if part, failed = number(parts[name], name, p.part.text); failed != nil {
 			return 0, 0, "", failed

@@ -1,6 +1,8 @@
 package prom
 
 import (
+	"github.com/prometheus/common/model"
+
 	"context"
 	"fmt"
 	"slices"
@@ -44,7 +46,7 @@ func lookAround(p *eventsPlan) (other []string, checks []labelCheck) {
 		for _, selector := range selectors {
 			var base []*labels.Matcher
 			for _, m := range selector.LabelMatchers {
-				if m.Type == labels.MatchEqual && (met[m.String()] || m.Name == labels.MetricName) {
+				if m.Type == labels.MatchEqual && (met[m.String()] || m.Name == model.MetricNameLabel) {
 					base = append(base, m)
 				}
 			}
@@ -56,7 +58,7 @@ func lookAround(p *eventsPlan) (other []string, checks []labelCheck) {
 				other = append(other, metric)
 			}
 			for _, m := range selector.LabelMatchers {
-				if m.Name == labels.MetricName || met[m.String()] || !silent(m) {
+				if m.Name == model.MetricNameLabel || met[m.String()] || !silent(m) {
 					continue
 				}
 				with := append(slices.Clone(base), labels.MustNewMatcher(labels.MatchNotEqual, m.Name, ""))
@@ -84,7 +86,7 @@ func silent(m *labels.Matcher) bool {
 
 func nameOf(selector *parser.VectorSelector) string {
 	for _, m := range selector.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			return m.String()
 		}
 	}

@@ -1,6 +1,8 @@
 package prom
 
 import (
+	"github.com/prometheus/common/model"
+
 	"errors"
 	"maps"
 	"math"
@@ -24,6 +26,7 @@ var durationBounds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5
 // observed is what was counted of one probe.
 type observed struct {
 	good, bad float64
+	missed    float64
 	buckets   [len(durationBounds)]float64 // not cumulative
 	sum       float64
 	zero      uint64
@@ -31,24 +34,26 @@ type observed struct {
 	last      int64
 
 	success, value, eventsGood, eventsBad labels.Labels
+	eventsMissed                          labels.Labels
 	bucketNames                           [len(durationBounds) + 1]labels.Labels
 	sumName, countName, nativeName        labels.Labels
 }
 
 func newObserved(p *experiments.Probed) *observed {
 	name := func(name string, more ...string) labels.Labels {
-		return labels.FromStrings(append([]string{labels.MetricName, name, "probe", p.Name, "kind", p.Kind}, more...)...)
+		return labels.FromStrings(append([]string{model.MetricNameLabel, name, "probe", p.Name, "kind", p.Kind}, more...)...)
 	}
 	o := &observed{
-		native:     map[int]int64{},
-		last:       math.MinInt64,
-		success:    name("gameday_probe_success"),
-		value:      name("gameday_probe_value"),
-		eventsGood: name("gameday_probe_events_total", "result", "good"),
-		eventsBad:  name("gameday_probe_events_total", "result", "bad"),
-		sumName:    name("gameday_probe_duration_seconds_sum"),
-		countName:  name("gameday_probe_duration_seconds_count"),
-		nativeName: name("gameday_probe_duration_seconds"),
+		native:       map[int]int64{},
+		last:         math.MinInt64,
+		success:      name("gameday_probe_success"),
+		value:        name("gameday_probe_value"),
+		eventsGood:   name("gameday_probe_events_total", "result", "good"),
+		eventsBad:    name("gameday_probe_events_total", "result", "bad"),
+		eventsMissed: name("gameday_probe_missed_total"),
+		sumName:      name("gameday_probe_duration_seconds_sum"),
+		countName:    name("gameday_probe_duration_seconds_count"),
+		nativeName:   name("gameday_probe_duration_seconds"),
 	}
 	for i := range o.bucketNames {
 		bound := "+Inf"
@@ -66,6 +71,8 @@ func newObserved(p *experiments.Probed) *observed {
 //
 //	gameday_probe_success             1 or 0, of a measurement that is an event
 //	gameday_probe_events_total        events so far, with result="good" or "bad"
+//	gameday_probe_missed_total        measurements that were due and not asked, as too
+//	                                  many earlier ones still waited for their answers
 //	gameday_probe_duration_seconds    histogram of how long measurements took, in
 //	                                  native form and in classic buckets
 //	gameday_probe_value               the number read, in the probe's own unit
@@ -117,14 +124,20 @@ func (o *observed) take(sample experiments.Sample) []Sample {
 		value.Float = sample.Value
 	}
 	batch := []Sample{success, value}
+	o.count(sample)
+	if sample.Condition == experiments.NotAsked {
+		return append(batch, Sample{Labels: o.eventsMissed, At: at, Float: o.missed})
+	}
 	if sample.Condition != experiments.OK {
 		return batch
 	}
-	o.count(sample)
 	return append(batch, o.counters(at)...)
 }
 
 func (o *observed) count(sample experiments.Sample) {
+	if sample.Condition == experiments.NotAsked {
+		o.missed++
+	}
 	if sample.Condition != experiments.OK {
 		return
 	}
@@ -155,6 +168,7 @@ func (o *observed) counters(at int64) []Sample {
 	}
 	add(o.eventsGood, o.good)
 	add(o.eventsBad, o.bad)
+	add(o.eventsMissed, o.missed)
 	var below float64
 	for i, count := range o.buckets {
 		below += count

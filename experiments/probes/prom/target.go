@@ -43,7 +43,7 @@ func newTarget(store *Store, own map[string]string) *target {
 		t.labels = append(t.labels, labels.Label{Name: name, Value: own[name]})
 	}
 	for i, name := range []string{"up", "scrape_duration_seconds", "scrape_samples_scraped"} {
-		t.up[i] = t.with(labels.FromStrings(labels.MetricName, name))
+		t.up[i] = t.with(labels.FromStrings(model.MetricNameLabel, name))
 	}
 	return t
 }
@@ -112,7 +112,26 @@ func (t *target) take(began time.Time, took time.Duration, body []byte, kind str
 	for i := range count {
 		t.order[i].series = batch[i].series
 	}
+	if errors.As(err, new(*LimitError)) {
+		t.withdraw(at + 1)
+	}
 	return err
+}
+
+// withdraw ends all series of a scrape of which only a part found room in the store:
+// a query would add up what is there, and read as healthy what is not.
+func (t *target) withdraw(at int64) {
+	var batch []Sample
+	for _, e := range t.cache {
+		if e.series != nil && !e.timed {
+			batch = append(batch, Sample{Labels: e.labels, series: e.series, At: at, Float: staleNaN()})
+		}
+	}
+	batch = append(batch, Sample{Labels: t.up[0], At: at, Float: 0})
+	// What has no room has no end either; the scrape tells of its failure all the same.
+	_ = t.store.Append(batch)
+	clear(t.cache)
+	t.before, t.last = 0, at
 }
 
 // end marks all series as ended.
@@ -169,6 +188,9 @@ func (t *target) parse(at int64, body []byte, contentType string) (batch, loose 
 			continue
 		}
 		e, known := t.cache[string(text)]
+		if max(len(batch), len(loose)) > t.store.limit {
+			return nil, nil, fmt.Errorf("the target exposes more series than the built-in Prometheus has room for (%d); scrape a smaller part of them, or use a server (url)", t.store.limit)
+		}
 		if !known {
 			var exposition labels.Labels
 			parser.Labels(&exposition)
