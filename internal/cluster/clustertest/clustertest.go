@@ -35,8 +35,9 @@ const (
 	skipVariable = "GAMEDAY_TEST_NO_CLUSTER"
 )
 
-// sharedNodes is how many simulated nodes a control plane has.
-const sharedNodes = 3
+// sharedNodes is how many simulated nodes a control plane has: 250 pods each, of all
+// tests of a package.
+const sharedNodes = 8
 
 // patience bounds waiting for the cluster, on a busy machine.
 const patience = time.Minute

@@ -28,7 +28,9 @@ func unique(prefix string) string {
 	return fmt.Sprintf("%s-%x-%d", prefix, os.Getpid(), counter.Add(1))
 }
 
-// Namespace makes a namespace that takes pods. It goes when the test ends.
+// Namespace makes a namespace that takes pods. In a cluster of the user's it goes when
+// the test ends; a control plane of ours goes as a whole, and emptying hundreds of
+// namespaces would keep it busy.
 func (c *Cluster) Namespace(t testing.TB) string {
 	t.Helper()
 	name := unique("shop")
@@ -39,22 +41,27 @@ func (c *Cluster) Namespace(t testing.TB) string {
 // NamedNamespace makes a namespace of a name.
 func (c *Cluster) NamedNamespace(t testing.TB, name string) {
 	t.Helper()
-	t.Cleanup(func() { c.call(t, context.Background(), http.MethodDelete, "/api/v1/namespaces/"+name, nil, http.StatusNotFound) })
+	if c.Plane == nil {
+		t.Cleanup(func() {
+			c.call(t, context.Background(), http.MethodDelete, "/api/v1/namespaces/"+name, nil, http.StatusNotFound, http.StatusConflict)
+		})
+	}
 	c.Apply(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+name+"}")
 	c.Await(t, "the service account of namespace "+name, func() bool {
 		return c.Has(t, "/api/v1/namespaces/"+name+"/serviceaccounts/default")
 	})
 }
 
-// Node makes a simulated node that only pods come to that tolerate everything and
-// select the label own=NAME. It bears a taint, a label and an annotation of its own.
+// Node makes a simulated node that only the pods of a Workload with that Node come to. It bears a taint, a label and an annotation of its own.
 func (c *Cluster) Node(t testing.TB) string {
 	t.Helper()
 	if c.Plane == nil {
 		t.Skip("needs simulated nodes, which the cluster of " + useVariable + " has not")
 	}
 	name := unique("node")
-	t.Cleanup(func() { c.call(t, context.Background(), http.MethodDelete, "/api/v1/nodes/"+name, nil, http.StatusNotFound) })
+	t.Cleanup(func() {
+		c.call(t, context.Background(), http.MethodDelete, "/api/v1/nodes/"+name, nil, http.StatusNotFound)
+	})
 	c.Apply(t, fmt.Sprintf(`
 apiVersion: v1
 kind: Node
@@ -100,7 +107,7 @@ spec:
     spec:
       terminationGracePeriodSeconds: 1
       nodeSelector: %[6]s
-      tolerations: [{operator: Exists}]
+      tolerations: %[7]s
       containers: [{name: shop, image: "registry.k8s.io/pause:3.10"}, {name: side, image: "registry.k8s.io/pause:3.9"}]
 `
 
@@ -108,14 +115,14 @@ spec:
 // and waits until its pods, which bear the label app=NAME, are ready.
 func (c *Cluster) Make(t testing.TB, kind, namespace string, w Workload) {
 	t.Helper()
-	annotations, selector := "{}", "{}"
+	annotations, selector, tolerations := "{}", "{}", "[]"
 	if w.Annotations != "" {
 		annotations = w.Annotations
 	}
 	if w.Node != "" {
-		selector = "{own: " + w.Node + "}"
+		selector, tolerations = "{own: "+w.Node+"}", "[{key: own, operator: Exists}]"
 	}
-	text := fmt.Sprintf(workload, kind, w.Name, namespace, w.Replicas, annotations, selector)
+	text := fmt.Sprintf(workload, kind, w.Name, namespace, w.Replicas, annotations, selector, tolerations)
 	if kind == "DaemonSet" {
 		text = strings.Replace(text, fmt.Sprintf("  replicas: %d\n", w.Replicas), "", 1)
 	}
