@@ -168,7 +168,9 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			case err == nil:
 				evicted++
 			case kube.NotFound(err), kube.Conflict(err):
-			case apierrors.IsTooManyRequests(errors.Unwrap(err)) || apierrors.IsTooManyRequests(err), kube.Uncertain(err):
+			case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+				waiting = err // no eviction is taken any more; the pod goes with its namespace
+			case apierrors.IsTooManyRequests(err), kube.Uncertain(err):
 				waiting = err
 			default:
 				return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -160,7 +161,8 @@ func (c *Cluster) connect() error {
 	return nil
 }
 
-// freePorts picks ports that nobody listens on.
+// freePorts picks ports that nobody listens on, below those that kernels lend to
+// outgoing connections: a component that is down for a while gets its port back.
 func freePorts() (ports, error) {
 	var listeners []net.Listener
 	var found []int
@@ -169,15 +171,29 @@ func freePorts() (ports, error) {
 			_ = l.Close() // only its number was wanted
 		}
 	}()
-	for range 5 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for try := 0; len(found) < 5; try++ {
+		port := 12000 + rand.IntN(20000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
+			if try > 200 {
+				return ports{}, fmt.Errorf("find a free port: %w", err)
+			}
+			continue
 		}
 		listeners = append(listeners, l)
-		found = append(found, l.Addr().(*net.TCPAddr).Port)
+		found = append(found, port)
 	}
 	return ports{found[0], found[1], found[2], found[3], found[4]}, nil
+}
+
+// User makes a kubeconfig for a user with a certificate. What is in it is all of it:
+// certificates and key are not other files.
+func (c *Cluster) User(name string, groups ...string) (kubeconfig string, err error) {
+	file := strings.NewReplacer(":", "-", "/", "-").Replace(name)
+	if err := c.pki.issue(file, name, groups); err != nil {
+		return "", err
+	}
+	return c.pki.kubeconfigWithin(file, c.Server)
 }
 
 // startControlPlane starts all four and waits until a pod could be created.

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -120,6 +121,30 @@ users: [{name: %[3]q, user: {client-certificate: %q, client-key: %q}}]
 contexts: [{name: gameday-test, context: {cluster: gameday-test, user: %[3]q}}]
 current-context: gameday-test
 `, server, p.path("ca.crt"), name, p.path(name+".crt"), p.path(name+".key"))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("write %s: %w", path, err)
+	}
+	return path, nil
+}
+
+// kubeconfigWithin is kubeconfig with everything in the one file.
+func (p *pki) kubeconfigWithin(name, server string) (string, error) {
+	var parts [3]string
+	for i, file := range []string{"ca.crt", name + ".crt", name + ".key"} {
+		text, err := os.ReadFile(p.path(file))
+		if err != nil {
+			return "", fmt.Errorf("write the kubeconfig of %s: %w", name, err)
+		}
+		parts[i] = base64.StdEncoding.EncodeToString(text)
+	}
+	path := p.path(name + ".kubeconfig")
+	text := fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: gameday-test, cluster: {server: %q, certificate-authority-data: %s}}]
+users: [{name: %[3]q, user: {client-certificate-data: %s, client-key-data: %s}}]
+contexts: [{name: gameday-test, context: {cluster: gameday-test, user: %[3]q}}]
+current-context: gameday-test
+`, server, parts[0], name, parts[1], parts[2])
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("write %s: %w", path, err)
 	}

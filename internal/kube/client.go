@@ -315,9 +315,19 @@ func List[L interface {
 func NotFound(err error) bool { return apierrors.IsNotFound(err) }
 
 // Conflict tells that an object is not in the state that the call was made for: a
-// precondition or the test of a patch failed.
+// precondition failed, or the test of a patch.
 func Conflict(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsInvalid(err) && strings.Contains(err.Error(), "testing value")
+	if apierrors.IsConflict(err) {
+		return true
+	}
+	// A patch that does not apply is "unprocessable" without a word of what or why; an
+	// object that would not be valid is too, and is named.
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details == nil || details.Kind == "" && details.Name == "" && len(details.Causes) == 0
 }
 
 // Uncertain tells that a call may or may not have been carried out: no answer came.
