@@ -126,3 +126,14 @@ func (*DeploymentScale) Revert(ctx context.Context, h experiments.Hit) error {
 func (*DeploymentScale) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkEdit(ctx, h)
 }
+
+// made implements marker.
+func (*DeploymentScale) made(bearer kube.Resource, r record) bool {
+	return scalable(bearer) && r.Edit != nil && r.Edit.is("spec", "replicas") && replicas(r.Edit.From) && replicas(r.Edit.To)
+}
+
+// replicas tells whether a value is one that the field can have; it may be missing.
+func replicas(value any) bool {
+	number, ok := value.(float64)
+	return value == nil || ok && number >= 0 && number <= math.MaxInt32 && number == math.Trunc(number)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -55,6 +56,11 @@ func (e edit) entry(list any) (map[string]any, int) {
 		}
 	}
 	return nil, -1
+}
+
+// is tells whether the edit goes to a field that is no entry of a list.
+func (e edit) is(path ...string) bool {
+	return slices.Equal(e.Path, path) && e.Key == "" && e.ID == "" && e.Field == ""
 }
 
 // step is the change from what is there to want; nil where it is there already.
