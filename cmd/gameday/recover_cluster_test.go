@@ -124,6 +124,16 @@ func (w *brokenWorld) whole(t *testing.T) {
 	if now := w.snapshot(w.nodes...); now != w.before {
 		t.Fatalf("the world was\n%s\nand is\n%s", w.before, now)
 	}
+	// A Deployment's annotations are copied to its replica sets by the cluster.
+	sets, err := w.client.Metadata(t.Context(), kube.ReplicaSets, w.namespace, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range sets {
+		if _, marked := set.Annotations[kubernetes.HitAnnotation]; marked {
+			t.Errorf("replica set %s still bears a copy of the deployment's mark", set.Name)
+		}
+	}
 }
 
 // lease reads the lease of the namespace; nil if there is none.

@@ -54,7 +54,14 @@ func (f *DeploymentScale) Rights() []kube.Right {
 	if err != nil {
 		return nil
 	}
-	return f.Scope.editRights(resource, name, "scale and scale back")
+	list := f.Scope.editRights(resource, name, "scale and scale back")
+	for _, namespace := range f.named() {
+		if isPattern(namespace) {
+			namespace = ""
+		}
+		list = append(list, copyRights(resource, namespace)...)
+	}
+	return list
 }
 
 // Plan reads the workloads, one in each namespace.
