@@ -142,35 +142,46 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	return hits, nil
 }
 
-// injectAll injects the hits of a round, one after the other, and proves each.
+// injectAll injects the hits of a round, those on different targets side by side,
+// and proves each. The first that fails ends the others.
 func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) error {
-	for _, hit := range hits {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sideBySide(hits, func(hit Hit) {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return // it was not begun, and must not look as if it had been
 		}
-		if err := r.commit(r.hits.step(hit.ID, Intended, "", "", nil)); err != nil {
-			// Nothing was done; the hit must not look as if it might have been.
-			r.emit(r.hits.step(hit.ID, Planned, "", "", err))
-			return err
+		if err := r.inject(ctx, plan, hit); err != nil {
+			cancel(err) // only the first counts
 		}
-		r.hits.act(hit.ID, true)
-		crash.Point("inject " + hit.ID)
-		proof, over, err := plan.careful().inject(ctx, hit)
-		crash.Point("injected " + hit.ID)
-		if err != nil {
-			r.emit(r.hits.step(hit.ID, Failed, "", "", err))
-			r.actsUntil(hit.ID, over)
-			return fmt.Errorf("inject fault %q into %s: %w", hit.Fault, hit.Target, err)
-		}
-		r.emit(r.hits.step(hit.ID, Injected, proof.Seen, "", nil))
+	})
+	return context.Cause(ctx)
+}
+
+// inject does one hit. What it is about to do is on disk first.
+func (r *runner) inject(ctx context.Context, plan *FaultPlan, hit Hit) error {
+	if err := r.commit(r.hits.step(hit.ID, Intended, "", "", nil)); err != nil {
+		// Nothing was done; the hit must not look as if it might have been.
+		r.emit(r.hits.step(hit.ID, Planned, "", "", err))
+		return err
+	}
+	r.hits.act(hit.ID, true)
+	crash.Point("inject " + hit.ID)
+	proof, over, err := plan.careful().inject(ctx, hit)
+	crash.Point("injected " + hit.ID)
+	if err != nil {
+		r.emit(r.hits.step(hit.ID, Failed, "", "", err))
 		r.actsUntil(hit.ID, over)
-		now := time.Now()
-		r.moment("fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect))
-		r.post(func() { r.injected(now) })
-		r.follow(plan, hit)
-		if hit.Lasts == 0 {
-			r.settleInstant(ctx, plan, hit)
-		}
+		return fmt.Errorf("inject fault %q into %s: %w", hit.Fault, hit.Target, err)
+	}
+	r.emit(r.hits.step(hit.ID, Injected, proof.Seen, "", nil))
+	r.actsUntil(hit.ID, over)
+	now := time.Now()
+	r.moment("fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect))
+	r.post(func() { r.injected(now) })
+	r.follow(plan, hit)
+	if hit.Lasts == 0 {
+		r.settleInstant(ctx, plan, hit)
 	}
 	return nil
 }
@@ -246,36 +257,10 @@ func laterOf(a, b time.Time) time.Time {
 	return b
 }
 
-// revertWorkers is how many targets are mended at once.
-const revertWorkers = 16
-
 // revertHits mends hits, given newest first: hits on one target in that order,
 // different targets side by side.
 func (r *runner) revertHits(ctx context.Context, hits []Hit) {
-	groups := map[string][]Hit{}
-	var order []string
-	for _, hit := range hits {
-		if groups[hit.Holds] == nil {
-			order = append(order, hit.Holds)
-		}
-		groups[hit.Holds] = append(groups[hit.Holds], hit)
-	}
-	queue := make(chan []Hit)
-	var workers sync.WaitGroup
-	for range min(revertWorkers, len(order)) {
-		workers.Go(func() {
-			for group := range queue {
-				for _, hit := range group {
-					r.revert(ctx, hit)
-				}
-			}
-		})
-	}
-	for _, name := range order {
-		queue <- groups[name]
-	}
-	close(queue)
-	workers.Wait()
+	sideBySide(hits, func(hit Hit) { r.revert(ctx, hit) })
 }
 
 // revert mends one hit and proves it; it tries again until its time is up.

@@ -2,9 +2,9 @@ package experiments
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gameday-sh/gameday/internal/crash"
@@ -100,56 +100,85 @@ type Recovery struct {
 	Left   []string // those that are not, with the reason
 }
 
-// Recover mends the hits that a run left behind, newest first, from their records
-// alone. It gives each hit up to within, and writes what it does to the journal if
-// there is one. Kind finds a fault by the name of its kind.
+// Recover mends the hits that a run left behind, newest first and different targets
+// side by side, from their records alone. It gives each hit up to within, and writes
+// what it does to the journal if there is one. Kind finds a fault by the name of its
+// kind. Watch is called from several goroutines, but never from two at once.
 func Recover(ctx context.Context, left []Hit, within time.Duration, kind func(string) (Fault, bool), j Journal, watch func(Event)) (Recovery, error) {
-	var done Recovery
-	var problems []error
-	for _, hit := range left {
+	r := recovery{journal: j, watch: watch, mended: map[string]string{}, left: map[string]string{}}
+	sideBySide(left, func(hit Hit) {
 		if hit.Kind == "" {
-			done.Left = append(done.Left, fmt.Sprintf("%s: what fault %q did to it is lost with the damaged part of the journal; look at it, and mend it by hand", hit.Target, hit.Fault))
-			continue
+			r.leave(hit, fmt.Sprintf("what fault %q did to it is lost with the damaged part of the journal; look at it, and mend it by hand", hit.Fault))
+			return
 		}
 		fault, known := kind(hit.Kind)
 		if !known {
-			done.Left = append(done.Left, fmt.Sprintf("%s: this gameday knows no fault of kind %q; use the version that injected it", hit.Target, hit.Kind))
-			continue
+			r.leave(hit, fmt.Sprintf("this gameday knows no fault of kind %q; use the version that injected it", hit.Kind))
+			return
 		}
-		var lastErr error
+		var last error
 		m := mender{fault: careful{fault, hit.Kind}, emit: func(step Step, seen string, state State, err error) {
-			lastErr = err
-			event := Event{At: time.Now(), Type: EventHit, Phase: PhaseRevert, Hit: &HitEvent{ID: hit.ID, Step: step, Seen: seen, State: state}}
-			if err != nil {
-				event.Hit.Error = err.Error()
-			}
-			if j != nil {
-				// A journal that cannot be written must not keep anyone from mending.
-				if err := j.Append(event); err != nil && len(problems) == 0 {
-					problems = append(problems, err)
-				}
-			}
-			if watch != nil {
-				watch(event)
-			}
-			if step == Verified {
-				done.Mended = append(done.Mended, fmt.Sprintf("%s: %s", hit.Target, seen))
-			}
+			last = err
+			r.emit(hit, step, seen, state, err)
 		}}
 		trying, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
 		if !m.mend(trying, hit) {
-			done.Left = append(done.Left, fmt.Sprintf("%s: %v", hit.Target, lastErr))
+			r.leave(hit, last.Error())
 		}
-		cancel()
+	})
+	var done Recovery
+	for _, hit := range left {
+		if text, found := r.mended[hit.ID]; found {
+			done.Mended = append(done.Mended, text)
+		}
+		if text, found := r.left[hit.ID]; found {
+			done.Left = append(done.Left, text)
+		}
 	}
-	if j != nil && len(problems) == 0 {
+	if j != nil && r.journalFailed == nil {
 		verdict, text := Errored, "mended after the runner had died"
 		if len(done.Left) > 0 {
 			verdict, text = NotRestored, "some hits could not be proven mended"
 		}
-		if err := j.Commit(Event{At: time.Now(), Type: EventEnd, Phase: PhaseRevert, Verdict: verdict, Text: text}); err != nil {
-			problems = append(problems, err)
+		r.journalFailed = j.Commit(Event{At: time.Now(), Type: EventEnd, Phase: PhaseRevert, Verdict: verdict, Text: text})
+	}
+	return done, r.journalFailed
+}
+
+// recovery collects what became of the hits, by their IDs.
+type recovery struct {
+	journal Journal
+	watch   func(Event)
+
+	mu            sync.Mutex
+	mended, left  map[string]string
+	journalFailed error
+}
+
+func (r *recovery) leave(hit Hit, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left[hit.ID] = hit.Target + ": " + why
+}
+
+func (r *recovery) emit(hit Hit, step Step, seen string, state State, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	event := Event{At: time.Now(), Type: EventHit, Phase: PhaseRevert, Hit: &HitEvent{ID: hit.ID, Step: step, Seen: seen, State: state}}
+	if err != nil {
+		event.Hit.Error = err.Error()
+	}
+	if r.journal != nil {
+		// A journal that cannot be written must not keep anyone from mending.
+		if err := r.journal.Append(event); err != nil && r.journalFailed == nil {
+			r.journalFailed = err
 		}
 	}
-	return done, errors.Join(problems...)
+	if r.watch != nil {
+		r.watch(event)
+	}
+	if step == Verified {
+		r.mended[hit.ID] = hit.Target + ": " + seen
+	}
 }

@@ -20,6 +20,7 @@ import (
 
 func newRecoverCommand(global *globalFlags) *cobra.Command {
 	var within time.Duration
+	var cluster clusterFlags
 	cmd := &cobra.Command{
 		Use:   "recover [RUN...]",
 		Short: "Mend what runs that died have left broken",
@@ -27,9 +28,21 @@ func newRecoverCommand(global *globalFlags) *cobra.Command {
 reverts every hit that may still be there, newest first, and proves each. It needs
 neither the scenario nor the runner, and doing it again is harmless.
 
+With --cluster it reads no journal: every object of a Kubernetes cluster that a run
+changed or made bears a mark that says how to undo it, so what is left of any run can
+be mended from any machine. Runs that still renew their lease are left alone.
+
 It exits with 0 when nothing is left, with 2 if there is no such run, else with 6.`,
-		Example: "  gameday recover\n  gameday recover last",
+		Example: "  gameday recover\n  gameday recover last\n  gameday recover --cluster --context staging --dry-run",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cluster.check(cmd); err != nil {
+				return &exitError{experiments.Invalid.ExitCode(), err}
+			}
+			if cluster.cluster {
+				ctx, _, stop := listenForSignals(cmd.Context())
+				defer stop()
+				return recoverCluster(ctx, &cluster, args, within, cmd.OutOrStdout())
+			}
 			dirs, err := runsToMend(global, args)
 			if errors.Is(err, state.ErrNoRun) {
 				return &exitError{experiments.Invalid.ExitCode(), err}
@@ -61,6 +74,7 @@ It exits with 0 when nothing is left, with 2 if there is no such run, else with 
 		},
 	}
 	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how `long` to try each hit")
+	cluster.flags(cmd)
 	return cmd
 }
 

@@ -19,7 +19,7 @@ import (
 // TestMain lets the test binary be gameday itself: the scripts call it, and a
 // runner under test starts it as its watchdog.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gameday": main, "toxics": printToxics})
+	testscript.Main(tidy{m}, map[string]func(){"gameday": main, "toxics": printToxics})
 }
 
 // printToxics is a command for scripts: the toxics on the proxy "payments", as JSON.

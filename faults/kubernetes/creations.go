@@ -64,7 +64,7 @@ func (s Scope) planCreations(ctx context.Context, d experiments.Draw, rights []k
 	for _, space := range spaces {
 		hit, err := newHit(record{
 			Reach:    client.Reach(),
-			Object:   object{Version: "v1", Resource: "namespaces", Kind: "namespace", Cluster: true, Namespace: space.Name, Name: space.Name, UID: string(space.UID)},
+			Object:   namespaceObject(space.Name, string(space.UID)),
 			Creation: &creation{Fuse: fuse, Manifest: text},
 		}, d, effect, undo, fuseWords(fuse))
 		if err != nil {

@@ -54,7 +54,14 @@ func (f *DeploymentScale) Rights() []kube.Right {
 	if err != nil {
 		return nil
 	}
-	return f.Scope.editRights(resource, name, "scale and scale back")
+	list := f.Scope.editRights(resource, name, "scale and scale back")
+	for _, namespace := range f.named() {
+		if isPattern(namespace) {
+			namespace = ""
+		}
+		list = append(list, copyRights(resource, namespace)...)
+	}
+	return list
 }
 
 // Plan reads the workloads, one in each namespace.
@@ -125,4 +132,15 @@ func (*DeploymentScale) Revert(ctx context.Context, h experiments.Hit) error {
 // Check reads the workload.
 func (*DeploymentScale) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkEdit(ctx, h)
+}
+
+// made implements marker.
+func (*DeploymentScale) made(bearer kube.Resource, r record) bool {
+	return scalable(bearer) && r.Edit != nil && r.Edit.is("spec", "replicas") && replicas(r.Edit.From) && replicas(r.Edit.To)
+}
+
+// replicas tells whether a value is one that the field can have; it may be missing.
+func replicas(value any) bool {
+	number, ok := value.(float64)
+	return value == nil || ok && number >= 0 && number <= math.MaxInt32 && number == math.Trunc(number)
 }

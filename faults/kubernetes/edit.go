@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -55,6 +56,11 @@ func (e edit) entry(list any) (map[string]any, int) {
 		}
 	}
 	return nil, -1
+}
+
+// is tells whether the edit goes to a field that is no entry of a list.
+func (e edit) is(path ...string) bool {
+	return slices.Equal(e.Path, path) && e.Key == "" && e.ID == "" && e.Field == ""
 }
 
 // step is the change from what is there to want; nil where it is there already.
@@ -141,34 +147,19 @@ func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(
 	return fmt.Errorf("%s is changed by somebody else all the time: %w", ref, last)
 }
 
-// owner says which hit has its mark on an object; empty if none has.
-func owner(thing kube.Thing) (hit experiments.Hit, marked bool) {
-	text := thing.Text("metadata", "annotations", HitAnnotation)
-	if text == "" {
-		return hit, false
-	}
-	if err := json.Unmarshal([]byte(text), &hit); err != nil {
-		return experiments.Hit{ID: "unreadable"}, true
-	}
-	return hit, true
-}
-
 // carries tells whether an object carries the mark of this very hit.
 func (r record) carries(thing kube.Thing) bool {
-	hit, marked := owner(thing)
-	if !marked {
-		return false
-	}
-	var theirs record
-	return json.Unmarshal(hit.Spec, &theirs) == nil && theirs.Key == r.Key
+	return r.wrote(thing.Text("metadata", "annotations", HitAnnotation))
 }
 
 // taken says in an error that an object carries the mark of another hit.
 func taken(thing kube.Thing, what string) error {
-	if _, marked := owner(thing); !marked {
+	// An annotation without the label is a copy that came back: `kubectl rollout undo`
+	// gives a Deployment the annotations of an older replica set.
+	run := thing.Text("metadata", "labels", RunLabel)
+	if run == "" || thing.Text("metadata", "annotations", HitAnnotation) == "" {
 		return nil
 	}
-	run := thing.Text("metadata", "labels", RunLabel)
 	return fmt.Errorf("%s carries the mark of run %s already: wait for it, or mend it with: gameday recover --cluster", what, run)
 }
 
@@ -258,7 +249,10 @@ func (r record) revertEdit(ctx context.Context, client *kube.Client) error {
 	if kube.NotFound(err) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.uncopy(ctx, client)
 }
 
 // checkEdit reads what is left of the edit.
@@ -276,6 +270,13 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 		return see(experiments.Superseded, "%s was made anew meanwhile", r.Object)
 	case r.carries(thing):
 		return see(experiments.Harmed, "%s carries the mark of the run and reads %s", r.Object, say(now))
+	}
+	copies, err := r.copies(ctx, client)
+	switch {
+	case err != nil:
+		return unknown(err)
+	case len(copies) > 0:
+		return see(experiments.Harmed, "%s carries a copy of the mark of %s", copies[0], r.Object)
 	case alike(now, r.Edit.From):
 		return see(experiments.Whole, "%s reads %s as before", r.Object, say(now))
 	}

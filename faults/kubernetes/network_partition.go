@@ -303,3 +303,8 @@ func (*NetworkPartition) Revert(ctx context.Context, h experiments.Hit) error {
 func (*NetworkPartition) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkCreation(ctx, h, kube.NetworkPolicies)
 }
+
+// made implements marker.
+func (*NetworkPartition) made(bearer kube.Resource, r record) bool {
+	return r.Creation != nil && (bearer == kube.NetworkPolicies || bearer == kube.Jobs)
+}

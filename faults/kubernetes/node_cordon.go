@@ -52,3 +52,11 @@ func (*NodeCordon) Revert(ctx context.Context, h experiments.Hit) error { return
 func (*NodeCordon) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkEdit(ctx, h)
 }
+
+// made implements marker.
+func (*NodeCordon) made(bearer kube.Resource, r record) bool { return cordons(bearer, r) }
+
+// cordons tells whether a record is that of a cordon.
+func cordons(bearer kube.Resource, r record) bool {
+	return bearer == kube.Nodes && r.Edit != nil && r.Edit.is("spec", "unschedulable") && r.Edit.From == nil && r.Edit.To == true
+}

@@ -194,3 +194,6 @@ func (*NodeDrain) Revert(ctx context.Context, h experiments.Hit) error { return 
 func (*NodeDrain) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkEdit(ctx, h)
 }
+
+// made implements marker.
+func (*NodeDrain) made(bearer kube.Resource, r record) bool { return cordons(bearer, r) }

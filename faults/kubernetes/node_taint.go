@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -67,4 +68,13 @@ func (*NodeTaint) Revert(ctx context.Context, h experiments.Hit) error { return 
 // Check reads the node.
 func (*NodeTaint) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkEdit(ctx, h)
+}
+
+// made implements marker.
+func (*NodeTaint) made(bearer kube.Resource, r record) bool {
+	if bearer != kube.Nodes || r.Edit == nil || r.Edit.From != nil {
+		return false
+	}
+	taint, ok := r.Edit.To.(map[string]any)
+	return ok && slices.Equal(r.Edit.Path, []string{"spec", "taints"}) && r.Edit.Key == "key" && r.Edit.Field == "" && taint["key"] == r.Edit.ID
 }

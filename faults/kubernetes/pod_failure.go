@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -101,4 +102,13 @@ func (*PodFailure) Revert(ctx context.Context, h experiments.Hit) error { return
 // Check reads the pod.
 func (*PodFailure) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkEdit(ctx, h)
+}
+
+// made implements marker.
+func (*PodFailure) made(bearer kube.Resource, r record) bool {
+	if bearer != kube.Pods || r.Edit == nil || r.Edit.To != brokenImage {
+		return false
+	}
+	_, ok := r.Edit.From.(string)
+	return ok && slices.Equal(r.Edit.Path, []string{"spec", "containers"}) && r.Edit.Key == "name" && r.Edit.Field == "image"
 }

@@ -54,6 +54,9 @@ func pinned(r kube.Resource, namespace, name, uid string) object {
 	return object{Group: r.Group, Version: r.Version, Resource: r.Name, Kind: r.Kind, Cluster: r.Cluster, Namespace: namespace, Name: name, UID: uid}
 }
 
+// namespaceObject pins the namespace that something is created in.
+func namespaceObject(name, uid string) object { return pinned(kube.Namespaces, name, name, uid) }
+
 func (o object) ref() kube.Ref {
 	return kube.Resource{Group: o.Group, Version: o.Version, Name: o.Resource, Kind: o.Kind, Cluster: o.Cluster}.In(o.Namespace, o.Name)
 }

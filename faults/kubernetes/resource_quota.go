@@ -68,3 +68,8 @@ func (*ResourceQuota) Revert(ctx context.Context, h experiments.Hit) error {
 func (*ResourceQuota) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkCreation(ctx, h, kube.ResourceQuotas)
 }
+
+// made implements marker.
+func (*ResourceQuota) made(bearer kube.Resource, r record) bool {
+	return r.Creation != nil && (bearer == kube.ResourceQuotas || bearer == kube.Jobs)
+}
