@@ -124,7 +124,7 @@ func (c *Cluster) certify() (err error) {
 		{manager, "system:kube-controller-manager", "", nil},
 		{scheduler, "system:kube-scheduler", "", nil},
 		{"kube-proxy", "system:kube-proxy", "", nil},
-		{"kubelet", "system:node:" + realNode, "system:nodes", []string{realNode, c.address, "127.0.0.1"}},
+		{"kubelet", "system:node:" + RealNode, "system:nodes", []string{RealNode, c.address, "127.0.0.1"}},
 	} {
 		var organisation []string
 		if it.organisation != "" {

@@ -1,11 +1,13 @@
 // Command run starts and stops the Kubernetes that tests use.
 //
-//	go run ./internal/cluster/run up [--nodes 10]   start it, print its KUBECONFIG
-//	go run ./internal/cluster/run down              stop it, by pid
+//	go run ./internal/cluster/run up [--nodes 10]     start it, print its KUBECONFIG
+//	go run ./internal/cluster/run down                stop it, by pid
+//	go run ./internal/cluster/run e2e -- COMMAND ...  run a command beside a real node
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,38 +22,55 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	code, err := run(ctx, os.Args[1:])
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
+		code = max(code, 1)
 	}
+	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string) error {
+var errUsage = errors.New("say up, down, or e2e -- COMMAND ARGS")
+
+func run(ctx context.Context, args []string) (int, error) {
 	cache, err := cluster.CacheDir()
+	if err != nil {
+		return 0, err
+	}
+	if len(args) == 0 {
+		return 0, errUsage
+	}
+	dir := filepath.Join(cache, "dev")
+	switch args[0] {
+	case "up":
+		return 0, up(ctx, dir, args[1:])
+	case "down":
+		return 0, cluster.StopDir(dir)
+	case "e2e":
+		if len(args) < 3 || args[1] != "--" {
+			return 0, errUsage
+		}
+		return cluster.Node{Dir: filepath.Join(cache, "e2e"), Command: args[2:], Progress: os.Stderr}.Run(ctx)
+	case "init": // what e2e starts within its namespaces
+		return cluster.Init(args[1:])
+	case "inside": // what init starts
+		return cluster.Node{Dir: args[1], Command: args[3:], Progress: os.Stderr}.Inside(ctx)
+	}
+	return 0, fmt.Errorf("%q is unknown: %w", args[0], errUsage)
+}
+
+func up(ctx context.Context, dir string, args []string) error {
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	nodes := flags.Int("nodes", 10, "number of simulated nodes")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	began := time.Now()
+	c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: dir, Nodes: *nodes, Progress: os.Stderr})
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(cache, "dev")
-	if len(args) == 0 {
-		return fmt.Errorf("say up or down")
-	}
-	switch args[0] {
-	case "up":
-		flags := flag.NewFlagSet("up", flag.ContinueOnError)
-		nodes := flags.Int("nodes", 10, "number of simulated nodes")
-		if err := flags.Parse(args[1:]); err != nil {
-			return err
-		}
-		began := time.Now()
-		c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: dir, Nodes: *nodes, Progress: os.Stderr})
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "up after %s; stop it with: make cluster-down\n", time.Since(began).Round(100*time.Millisecond))
-		fmt.Printf("export KUBECONFIG=%s\n", c.Kubeconfig)
-		return nil
-	case "down":
-		return cluster.StopDir(dir)
-	}
-	return fmt.Errorf("%q is neither up nor down", args[0])
+	fmt.Fprintf(os.Stderr, "up after %s; stop it with: make cluster-down\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Printf("export KUBECONFIG=%s\n", c.Kubeconfig)
+	return nil
 }
