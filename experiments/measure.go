@@ -54,6 +54,13 @@ type Probe interface {
 	Measure(ctx context.Context) Sample
 }
 
+// A Checker is a probe that can tell beforehand why it could not measure, such as a
+// right that it lacks. It is asked with the plan, before the baseline.
+type Checker interface {
+	Probe
+	Check(ctx context.Context) error
+}
+
 // Probed is a probe of a configuration with its pace.
 type Probed struct {
 	Name    string

@@ -16,8 +16,8 @@ type Blueprint struct {
 	Hits [][]Hit
 }
 
-// Plan asks every fault whom it would hit. It changes nothing. All faults that
-// cannot be planned are told at once.
+// Plan asks every fault whom it would hit, and every probe that can tell whether it
+// could measure. It changes nothing. All that cannot be done is told at once.
 func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 	slots, length, err := e.Timetable()
 	if err != nil {
@@ -32,10 +32,27 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 		}
 		blueprint.Hits = append(blueprint.Hits, hits)
 	}
+	problems = append(problems, e.checkProbes(ctx)...)
 	if err := errors.Join(problems...); err != nil {
 		return blueprint, err
 	}
 	return blueprint, withinAllowances(blueprint.Hits)
+}
+
+// checkProbes asks the probes that can tell beforehand whether they could measure.
+func (e *Experiment) checkProbes(ctx context.Context) []error {
+	var problems []error
+	for _, probed := range e.Probes {
+		checker, ok := probed.Probe.(Checker)
+		if !ok {
+			continue
+		}
+		_, _, err := bounded(ctx, fmt.Sprintf("probe %q: Check", probed.Name), func() (struct{}, error) { return struct{}{}, checker.Check(ctx) })
+		if err != nil {
+			problems = append(problems, fmt.Errorf("probe %q (%s) could not measure: %w", probed.Name, probed.Origin, err))
+		}
+	}
+	return problems
 }
 
 // planRound asks a fault for the hits of one round, from 1, and completes them.

@@ -38,6 +38,7 @@ func Kinds() []experiments.Kind[experiments.Probe] {
 		{Name: "tcp", Summary: "Opens a TCP connection, and may talk over it", New: func() experiments.Probe { return &TCP{} }},
 		{Name: "grpc", Summary: "Asks a gRPC server for its health", New: func() experiments.Probe { return &GRPC{} }},
 		{Name: "exec", Summary: "Runs a command and judges its exit code", New: func() experiments.Probe { return &Exec{} }},
+		{Name: "kubernetes", Summary: "Reads replicas, rollouts, restarts or any field from a Kubernetes API server", New: func() experiments.Probe { return &Kubernetes{} }},
 		{Name: "prometheus", Summary: "Reads one number with PromQL", New: func() experiments.Probe { return &prom.Query{} }},
 	}
 }

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == helperArgument {
 		os.Exit(helper(os.Args[2:]))
 	}
-	goleak.VerifyTestMain(m)
+	// A thread that a daemon is bound to stays until the process ends.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/gameday-sh/gameday/internal/cluster.daemons.start.func1"))
 }
 
 // patience is the deadline of measurements that are to succeed.

@@ -33,11 +33,35 @@ func (t Thing) Text(keys ...string) string {
 
 // Raw reads an object as JSON. Numbers stay as they were written (json.Number).
 func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
+	text, err := c.Text(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	thing, err := ParseThing(text)
+	if err != nil {
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
+	}
+	return thing, nil
+}
+
+// ParseThing reads the JSON of an object.
+func ParseThing(text []byte) (Thing, error) {
+	var thing Thing
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&thing); err != nil {
+		return nil, fmt.Errorf("its answer is not JSON: %w", err)
+	}
+	return thing, nil
+}
+
+// Text reads an object as the JSON text that the API server sent.
+func (c *Client) Text(ctx context.Context, r Ref) ([]byte, error) {
 	client, err := c.group(r.Resource)
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	limited, cancel := context.WithTimeout(quiet(ctx), c.timeout)
 	defer cancel()
 	request := client.Get().NamespaceIfScoped(r.Namespace, !r.Cluster && r.Namespace != "").Resource(r.Resource.Name).
 		SetHeader("Accept", runtime.ContentTypeJSON)
@@ -46,21 +70,15 @@ func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
 	}
 	result := request.Do(limited)
 	err = result.Error() // Raw would not read the server's own words
-	if err != nil {
-		if limited.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: is the API server up?", c.timeout)
-		}
-		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
+	var text []byte
+	if err == nil {
+		text, err = result.Raw()
 	}
-	text, err := result.Raw()
-	if err != nil {
-		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
+	if err == nil {
+		return text, nil
 	}
-	var thing Thing
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&thing); err != nil {
-		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: fmt.Errorf("its answer is not JSON: %w", err)}
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = silence{c.timeout}
 	}
-	return thing, nil
+	return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
 }
