@@ -142,7 +142,7 @@ func typeIn(t *testing.T, home string, commands []string) []string {
 var (
 	runName = regexp.MustCompile(`\d{8}-\d{6}-([a-z0-9-]+)-[0-9a-f]{4}\b`)
 	amounts = regexp.MustCompile(`\d[\d.,:]*(ns|µs|ms|s|m|h|%)?`)
-	aborter = regexp.MustCompile("aborted by \\S+ with")
+	aborter = regexp.MustCompile(`aborted by \S+ with`)
 )
 
 // shape is a line without what differs from run to run.

@@ -175,7 +175,7 @@ func (t *tidyTerminal) Write(text []byte) (int, error) {
 // eraseBelow erases from the cursor to the end of the screen, and leaves the cursor
 // where it is.
 func (t *tidyTerminal) eraseBelow() string {
-	lines := strings.Repeat(ansi.CursorDown1+ansi.EraseEntireLine, int(t.rows.Load()))
+	lines := strings.Repeat(ansi.CUD1+ansi.EraseEntireLine, int(t.rows.Load()))
 	return ansi.SaveCursor + ansi.EraseLineRight + lines + ansi.RestoreCursor
 }
 
