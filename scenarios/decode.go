@@ -298,7 +298,7 @@ func (p *pass) foreign(diagnostic *hcl.Diagnostic) {
 	if diagnostic.Subject != nil {
 		at = *diagnostic.Subject
 	}
-	if strings.Contains(diagnostic.Detail, errTooMuch.Error()) && diagnostic.Summary != tooMuchSummary {
+	if strings.Contains(diagnostic.Detail, errTooMuch.Error()) {
 		p.list = append(p.list, p.c.effort.tell(at)...)
 		return
 	}

@@ -20,6 +20,8 @@ const (
 	mostEffort = 256 << 20
 	// roundEffort is the cost of a round of a loop, above that of its text.
 	roundEffort = 1024
+	// numberEffort is the cost of writing a number out.
+	numberEffort = 4096
 	// mostDigits limits numbers: 1e99999999 is short, and writing it out is not.
 	mostDigits = 1000
 )
@@ -30,7 +32,7 @@ const (
 )
 
 // errTooMuch is what a function says where there is no effort left.
-var errTooMuch = errors.New("the loops and texts of this configuration take too much time or memory")
+var errTooMuch = errors.New("too much to evaluate")
 
 // effort counts what an evaluation costs.
 type effort struct {
@@ -92,8 +94,13 @@ func (p *pass) meter(body *hclsyntax.Body) (fine bool) {
 			})
 		case *hclsyntax.TemplateExpr:
 			for i, part := range node.Parts {
-				if _, fixed := part.(*hclsyntax.LiteralValueExpr); !fixed {
-					node.Parts[i] = within(part, size)
+				if literal, fixed := part.(*hclsyntax.LiteralValueExpr); !fixed || literal.Val.Type() == cty.Number {
+					node.Parts[i] = within(part, func(value cty.Value) int {
+						if value.Type() == cty.Number {
+							return numberEffort
+						}
+						return size(value)
+					})
 				}
 			}
 		case *hclsyntax.LiteralValueExpr:

@@ -210,7 +210,12 @@ func (p *problems) readable(name string, text []byte) bool {
 		offset := bytes.IndexFunc(text, isControl)
 		p.errorf(position(name, text, offset), "Control character", "A control character (0x%02x) stands here, which is not seen. Take it out; in a text, write an escape such as \\u%04x.", text[offset], text[offset])
 	default:
-		if offset := tooDeep(text); offset >= 0 {
+		offset, long := tooMuch(text)
+		if long {
+			p.errorf(position(name, text, offset), "Heredoc too long", "A heredoc may have %d lines. Split it into several.", maxLines)
+			return false
+		}
+		if offset >= 0 {
 			p.errorf(position(name, text, offset), "Nested too deeply", "Brackets may nest %d deep, and an expression may chain %d operators. Take the inner parts out into locals.", maxDepth, maxChain)
 			return false
 		}

@@ -12,17 +12,28 @@ import (
 const (
 	maxDepth = 100 // how deep brackets may nest
 	maxChain = 500 // how many operators one expression may chain
+	// The time that the parser takes for a heredoc is that of its size times its lines.
+	maxLines = 5000
 )
 
-// tooDeep returns the offset at which text nests deeper than maxDepth, or chains
-// more than maxChain operators, or -1. It reads the text once, knows strings with
-// their ${ } and %{ } templates, heredocs and comments, and leaves what is
-// malformed to the parser.
+// tooDeep returns the offset at which text nests deeper than maxDepth, chains more
+// than maxChain operators, or has a heredoc of more than maxLines, or -1.
 func tooDeep(text []byte) int {
+	at, _ := tooMuch(text)
+	return at
+}
+
+// tooMuch is tooDeep, and tells whether a heredoc is too long. It reads the text
+// once, knows strings with their ${ } and %{ } templates, heredocs and comments, and
+// leaves what is malformed to the parser.
+func tooMuch(text []byte) (at int, long bool) {
 	s := scanner{text: text, frames: []frame{{in: inBody}}}
 	for s.at < len(s.text) {
 		if len(s.frames) > maxDepth+1 || s.top().chain > maxChain {
-			return s.at - 1
+			return s.at - 1, false
+		}
+		if s.top().lines > maxLines {
+			return s.at - 1, true
 		}
 		switch s.top().in {
 		case inString:
@@ -33,7 +44,7 @@ func tooDeep(text []byte) int {
 			s.code()
 		}
 	}
-	return -1
+	return -1, false
 }
 
 // inside is what the scanner is inside of.
@@ -49,6 +60,7 @@ const (
 type frame struct {
 	in    inside
 	chain int // operators of the expression that is being read
+	lines int // of a heredoc
 }
 
 type scanner struct {
@@ -161,6 +173,7 @@ func (s *scanner) heredoc() {
 	case s.template():
 	case s.text[s.at] == '\n':
 		s.at++
+		s.top().lines++
 		s.closeHeredoc()
 	default:
 		s.at++

@@ -68,6 +68,7 @@ func TestWhatIsTooBigOrUnreadableIsSaidExactly(t *testing.T) {
 		"nested_blocks":      strings.Repeat("a {\n", 50_000) + strings.Repeat("}\n", 50_000),
 		"chained_negations":  "a = " + strings.Repeat("!", 500_000) + "true",
 		"chained_additions":  "a = 1" + strings.Repeat("+1", 400_000),
+		"long_heredoc":       "locals {\n  a = <<EOT\n" + strings.Repeat("x\n", 200_000) + "EOT\n}\n",
 		"too_large":          "# " + strings.Repeat("x", 1<<20),
 		"not_utf8":           "# fine\nlocals { a = \"\xc3\x28\" }\n",
 		"utf16":              "\xff\xfea\x00",
