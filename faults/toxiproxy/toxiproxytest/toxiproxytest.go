@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,13 +80,19 @@ func Server(t testing.TB) (string, *os.Process) {
 	return "", nil
 }
 
+// given counts the addresses that Address has tried.
+var given atomic.Int64
+
 // Address is a free address below the ports that kernels lend to outgoing
 // connections: a proxy that is off for a moment gets it back, which it would not of
 // a port 0 while other tests run.
 func Address(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(12000+rand.IntN(20000))))
+		// No address is given twice by this process, and one that runs beside it begins
+		// elsewhere: an address is free here until the proxy listens.
+		number := (os.Getpid()*197 + int(given.Add(1))) % 20000
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(12000+number)))
 		if err == nil {
 			listener.Close()
 			return listener.Addr().String()
