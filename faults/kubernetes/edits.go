@@ -13,6 +13,7 @@ import (
 type planned struct {
 	edit         edit
 	effect, undo string
+	takes        []experiments.Allowance
 }
 
 // editRights are needed to change one object in each namespace, and to change it back.
@@ -79,7 +80,9 @@ func planEdit(client *kube.Client, d experiments.Draw, resource kube.Resource, t
 	if err != nil {
 		return experiments.Hit{}, err
 	}
-	return newHit(record{Reach: client.Reach(), Object: pin, Edit: &p.edit}, d, p.effect, p.undo, experiments.WatchdogFuse)
+	hit, err := newHit(record{Reach: client.Reach(), Object: pin, Edit: &p.edit}, d, p.effect, p.undo, experiments.WatchdogFuse)
+	hit.Takes = p.takes
+	return hit, err
 }
 
 // The calls of every kind that changes an object.
