@@ -236,6 +236,9 @@ func (r record) unmoved(thing kube.Thing) error {
 	if err := taken(thing, r.Object.String()); err != nil {
 		return err
 	}
+	if optsOut(thing) {
+		return fmt.Errorf("%s bears the annotation %s by now; nothing was done", r.Object, ExcludeAnnotation)
+	}
 	if now := r.Edit.value(thing); !alike(now, r.Edit.From) {
 		return fmt.Errorf("%s moved since the plan: it reads %s, not %s; nothing was done", r.Object, say(now), say(r.Edit.From))
 	}

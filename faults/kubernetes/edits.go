@@ -66,11 +66,16 @@ func (s Scope) planEdits(ctx context.Context, d experiments.Draw, rights []kube.
 	return hits, errors.Join(problems...)
 }
 
+// optsOut tells whether an object bears the annotation.
+func optsOut(thing kube.Thing) bool {
+	value := thing.At("metadata", "annotations", ExcludeAnnotation)
+	return value != nil && value != "false"
+}
+
 // planEdit plans a change to one object.
 func planEdit(client *kube.Client, d experiments.Draw, resource kube.Resource, thing kube.Thing, decide func(*kube.Client, kube.Thing) (planned, error)) (experiments.Hit, error) {
 	pin := pinned(resource, thing.Text("metadata", "namespace"), thing.Text("metadata", "name"), thing.Text("metadata", "uid"))
-	annotations, _ := thing.At("metadata", "annotations").(map[string]any)
-	if value, there := annotations[ExcludeAnnotation]; there && value != "false" {
+	if optsOut(thing) {
 		return experiments.Hit{}, fmt.Errorf("it bears the annotation %s", ExcludeAnnotation)
 	}
 	if err := taken(thing, pin.String()); err != nil {

@@ -25,7 +25,7 @@ import (
 var counter atomic.Int64
 
 func unique(prefix string) string {
-	return fmt.Sprintf("%s-%x-%d", prefix, os.Getpid(), counter.Add(1))
+	return fmt.Sprintf("%s-%x-%04d", prefix, os.Getpid(), counter.Add(1))
 }
 
 // Namespace makes a namespace that takes pods. In a cluster of the user's it goes when
