@@ -32,7 +32,15 @@ func (t Thing) Text(keys ...string) string {
 }
 
 // Raw reads an object as JSON. Numbers stay as they were written (json.Number).
-func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
+func (c *Client) Raw(ctx context.Context, r Ref) (thing Thing, err error) {
+	err = c.again(ctx, "GET", func() error {
+		thing, err = c.rawOnce(ctx, r)
+		return err
+	})
+	return thing, err
+}
+
+func (c *Client) rawOnce(ctx context.Context, r Ref) (Thing, error) {
 	client, err := c.group(r.Resource)
 	if err != nil {
 		return nil, err
@@ -48,7 +56,7 @@ func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
 	err = result.Error() // Raw would not read the server's own words
 	if err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: is the API server up?", c.timeout)
+			err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
 		}
 		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
 	}
@@ -61,6 +69,9 @@ func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
 	decoder.UseNumber()
 	if err := decoder.Decode(&thing); err != nil {
 		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: fmt.Errorf("its answer is not JSON: %w", err)}
+	}
+	if r.Name != "" && (thing.Text("metadata", "name") != r.Name || thing.Text("metadata", "uid") == "") {
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: fmt.Errorf("its answer is no %s: %.80q", r.Kind, text)}
 	}
 	return thing, nil
 }
