@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,8 +24,8 @@ type Allowance struct {
 const settling = 30 * time.Second
 
 // withinAllowances checks that at no time the hits of a plan take more of an
-// allowance than there is. Rounds after the first are not counted: they are planned
-// when they are due, against what is allowed then.
+// allowance than there is. Rounds after the first are not counted: planAllowed
+// asks each when it is due, against what is allowed then.
 func withinAllowances(hits [][]Hit) error {
 	type use struct {
 		at   time.Duration
@@ -55,15 +56,39 @@ func withinAllowances(hits [][]Hit) error {
 			most = max(most, taken)
 		}
 		if allowance := allowances[name]; most > max(allowance.Allows, 0) {
-			faults := map[string]bool{}
+			faults, takers := map[string]bool{}, map[*Hit]bool{}
 			for _, u := range list {
-				faults[u.hit.Fault] = true
+				faults[u.hit.Fault], takers[u.hit] = true, true
 			}
 			problems = append(problems, fmt.Errorf("%s allows %d to be down at once, and %s would take %d (of fault %s): %s",
-				allowance.Of, max(allowance.Allows, 0), plural(len(list)/2, "hit"), most, quotedList(slices.Sorted(maps.Keys(faults))), allowance.Why))
+				allowance.Of, max(allowance.Allows, 0), plural(len(takers), "hit"), most, quotedList(slices.Sorted(maps.Keys(faults))), allowance.Why))
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// A later round waits for what must stay to be there again: a pod that the round before
+// took down may need a while. After settling it is an error.
+const allowPace = 250 * time.Millisecond
+
+// planAllowed plans a round after the first within what is allowed by now.
+func (r *runner) planAllowed(ctx context.Context, slot Slot, round int) ([]Hit, error) {
+	for deadline := time.Now().Add(settling); ; {
+		hits, err := r.e.planRound(ctx, slot, r.o.Run, round)
+		if err != nil {
+			return nil, err
+		}
+		refused := withinAllowances([][]Hit{hits})
+		if refused == nil {
+			return hits, nil
+		}
+		if !time.Now().Add(allowPace).Before(deadline) {
+			return nil, fmt.Errorf("round %d of fault %q: %w (it waited for %s)", round, slot.Plan.Name, refused, FormatDuration(settling))
+		}
+		if !sleepUntil(ctx, time.Now().Add(allowPace)) {
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 func quotedList(names []string) string {

@@ -114,7 +114,7 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	if round == 1 {
 		return r.hits.of(slot.Plan.Name, 1), nil
 	}
-	hits, err := r.e.planRound(ctx, slot, r.o.Run, round)
+	hits, err := r.planAllowed(ctx, slot, round)
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,33 @@ func (r *runner) yield(ctx context.Context) {
 	r.yields = nil
 }
 
+// GiveBack gives back the claims of a run that died, from its events. Kind finds a fault
+// by the name of its kind.
+func GiveBack(ctx context.Context, run string, events []Event, kind func(string) (Fault, bool)) error {
+	ctx, cancel := context.WithTimeout(ctx, yieldWithin)
+	defer cancel()
+	groups := map[string][]Hit{}
+	seen := map[string]bool{}
+	for _, event := range events {
+		if event.Hit == nil || event.Hit.Hit == nil || seen[event.Hit.ID] {
+			continue
+		}
+		seen[event.Hit.ID] = true
+		groups[event.Hit.Hit.Kind] = append(groups[event.Hit.Hit.Kind], *event.Hit.Hit)
+	}
+	var problems []error
+	for name, hits := range groups {
+		fault, known := kind(name)
+		keeper, ok := fault.(Keeper)
+		if !known || !ok {
+			continue
+		}
+		_, _, err := bounded(ctx, "giving claims back", func() (struct{}, error) { return struct{}{}, keeper.Yield(ctx, run, hits) })
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
 // keep renews claims and fuses until ctx ends. The channel is closed when it has
 // truly returned, so that nothing is renewed after it was given back.
 func (r *runner) keep(ctx context.Context) (over <-chan struct{}) {

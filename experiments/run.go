@@ -309,6 +309,10 @@ func (r *runner) plan(ctx context.Context) error {
 			all = append(all, hit)
 		}
 	}
+	// The record comes first: whoever mends after a death gives the claims back by it.
+	if err := r.commit(planned...); err != nil {
+		return err
+	}
 	if err := r.reserve(ctx, all); err != nil {
 		return err
 	}
@@ -316,9 +320,6 @@ func (r *runner) plan(ctx context.Context) error {
 		if err := r.arm(ctx); err != nil {
 			return err
 		}
-	}
-	if err := r.commit(planned...); err != nil {
-		return err
 	}
 	r.markArmed(blueprint.Hits...)
 	return ctx.Err()

@@ -1,277 +1,326 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-
-	"github.com/gameday-sh/gameday/faults/kubernetes"
-	"github.com/gameday-sh/gameday/internal/cluster"
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
-// testNodes is how many simulated nodes the cluster has; each test takes its own.
-const testNodes = 24
+// These tests run the real program against a real API server, and look at the exit code,
+// the words, and what is left in the cluster.
 
-// sharedCluster is a real control plane for all tests of this package. It is started
-// at first need and ends with the tests.
-type sharedCluster struct {
-	once sync.Once
-	*cluster.Cluster
-	dir   string
-	err   error
-	nodes atomic.Int64
+// shop is a namespace to break: a deployment that is scaled and cut off, one whose pods
+// are killed, and a node that is cordoned.
+type shop struct {
+	t               *testing.T
+	c               *clustertest.Cluster
+	namespace, node string
+	home            string
+	front           string
+	kubeconfig      string
+	scenario        string
+	before          string
+	pods            map[string]bool // the UIDs of stock's
+	last            *process
 }
 
-var bed sharedCluster
+const shopHead = `
+variable "kubeconfig" {}
+variable "namespace" {}
+variable "node" {}
+variable "front" {}
+variable "duration" { default = "10m" }
+variable "revert_within" { default = "30s" }
+variable "timeout" { default = "5s" }
+variable "fuse" { default = "60s" }
 
-// tidy stops the cluster after the tests.
-type tidy struct{ *testing.M }
-
-func (m tidy) Run() int {
-	code := m.M.Run()
-	if bed.Cluster == nil {
-		return code
-	}
-	if err := errors.Join(bed.Stop(), os.RemoveAll(bed.dir)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+kubernetes {
+  kubeconfig = var.kubeconfig
+  timeout    = var.timeout
 }
 
-// startBed gives a control plane with nodes for a test or a benchmark.
-func startBed(t testing.TB) *cluster.Cluster {
+probe "http" "front" {
+  url   = var.front
+  every = "200ms"
+}
+
+scenario "attack" {
+  seed          = 1
+  revert_within = var.revert_within
+  hypothesis "the front door answers" {
+    probe          = probe.front
+    hold           = "0s"
+    recover_within = "10s"
+  }
+`
+
+// The faults of a shop's scenario, by name.
+var shopFaults = map[string]string{
+	"fewer": `
+  fault "deployment_scale" "fewer" {
+    namespace = var.namespace
+    workload  = "deployment/checkout"
+    replicas  = 1
+    duration  = var.duration
+  }
+`,
+	"cut": `
+  fault "network_partition" "cut" {
+    namespace = var.namespace
+    selector  = "app=checkout"
+    fuse      = var.fuse
+    duration  = var.duration
+  }
+`,
+	"closed": `
+  fault "node_cordon" "closed" {
+    node     = var.node
+    duration = var.duration
+  }
+`,
+	"killed": `
+  fault "pod_kill" "killed" {
+    namespace = var.namespace
+    selector  = "app=stock"
+    count     = 2
+  }
+`,
+}
+
+var allFaults = []string{"fewer", "cut", "closed", "killed"}
+
+// newShop makes a shop in the shared cluster.
+func newShop(t *testing.T, faults ...string) *shop {
 	t.Helper()
-	if os.Getenv("GAMEDAY_TEST_NO_CLUSTER") != "" {
-		t.Skip("needs a Kubernetes cluster, and GAMEDAY_TEST_NO_CLUSTER is set")
+	return newShopIn(t, clustertest.Shared(t), faults...)
+}
+
+func newShopIn(t *testing.T, c *clustertest.Cluster, faults ...string) *shop {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	s := &shop{t: t, c: c, namespace: c.Namespace(t), node: c.Node(t), home: filepath.Join(dir, "state"),
+		front: server.URL, kubeconfig: c.Kubeconfig, scenario: filepath.Join(dir, "attack.hcl"), pods: map[string]bool{}}
+	c.Deployment(t, s.namespace, "checkout", 3)
+	c.Deployment(t, s.namespace, "stock", 3)
+	text := shopHead
+	for _, name := range faults {
+		text += shopFaults[name]
 	}
-	bed.once.Do(func() {
-		if bed.dir, bed.err = os.MkdirTemp("", "gameday-cluster-"); bed.err != nil {
-			return
+	write(t, s.scenario, text+"}\n")
+	s.before = s.snapshot()
+	for _, pod := range c.Pods(t, s.namespace, "stock") {
+		s.pods[pod.Text("metadata", "uid")] = true
+	}
+	return s
+}
+
+// flags are the scenario's variables.
+func (s *shop) flags(more ...string) []string {
+	list := []string{"kubeconfig=" + s.kubeconfig, "namespace=" + s.namespace, "node=" + s.node, "front=" + s.front}
+	var flags []string
+	for _, setting := range append(list, more...) {
+		flags = append(flags, "--var", setting)
+	}
+	return flags
+}
+
+// run starts the scenario; settings are further variables.
+func (s *shop) run(settings ...string) *process {
+	s.t.Helper()
+	s.last = gameday(s.t, s.home, append(append([]string{"run"}, s.flags(settings...)...), s.scenario)...)
+	return s.last
+}
+
+// snapshot reads everything in the cluster that a run may change for a while.
+func (s *shop) snapshot() string {
+	s.t.Helper()
+	node := s.c.Read(s.t, kube.Nodes.In("", s.node))
+	// The controller manager taints a node that is cordoned, and untaints it a moment later.
+	spec, _ := node["spec"].(map[string]any)
+	taints, _ := spec["taints"].([]any)
+	var others []any
+	for _, one := range taints {
+		if taint, ok := one.(map[string]any); ok && taint["key"] == "node.kubernetes.io/unschedulable" {
+			continue
 		}
-		bed.Cluster, bed.err = cluster.ControlPlane(context.Background(), cluster.Options{Dir: bed.dir, Bound: true, Nodes: testNodes, Progress: os.Stderr})
-	})
-	if bed.err != nil {
-		t.Fatal(bed.err)
+		others = append(others, one)
 	}
-	return bed.Cluster
+	spec["taints"] = others
+	text := clustertest.Text(node) + "\n" + clustertest.Text(s.c.Read(s.t, kube.Deployments.In(s.namespace, "checkout"))) + "\n" + s.c.Left(s.t, s.namespace)
+	for _, lease := range s.c.Items(s.t, "/apis/coordination.k8s.io/v1/namespaces/default/leases") {
+		if lease.Text("metadata", "name") == "gameday-node-"+s.node {
+			text += clustertest.Text(lease)
+		}
+	}
+	return text
 }
 
-// clusterWorld is a namespace of its own on a real cluster.
-type clusterWorld struct {
-	t          testing.TB
-	client     *kube.Client
-	kubeconfig string
-	namespace  string
-	front      string
+// mended requires that the cluster is as it was.
+func (s *shop) mended() {
+	s.t.Helper()
+	if now := s.snapshot(); now != s.before {
+		s.t.Fatalf("the cluster was\n%s\nand is\n%s\n%s", s.before, now, s.said())
+	}
 }
 
-var worldNames atomic.Int64
+func (s *shop) said() string {
+	if s.last == nil {
+		return ""
+	}
+	return s.last.said.String()
+}
 
-func newClusterWorld(t testing.TB) *clusterWorld {
-	t.Helper()
-	c := startBed(t)
-	connection := &kube.Kubernetes{Kubeconfig: c.Kubeconfig}
-	if err := connection.Open(context.Background()); err != nil {
+// mends waits until the cluster is as it was.
+func (s *shop) mends() {
+	s.t.Helper()
+	s.c.Await(s.t, "the cluster to be as it was", func() bool { return s.snapshot() == s.before })
+}
+
+// killed counts the pods of stock that were there at the beginning and are gone.
+func (s *shop) killed() int {
+	s.t.Helper()
+	left := len(s.pods)
+	for _, pod := range s.c.Pods(s.t, s.namespace, "stock") {
+		if s.pods[pod.Text("metadata", "uid")] && pod.At("metadata", "deletionTimestamp") == nil {
+			left--
+		}
+	}
+	return left
+}
+
+// injected waits until the run has read back all of its faults.
+func (s *shop) injected(faults ...string) {
+	s.t.Helper()
+	for _, name := range faults {
+		s.last.says(regexp.QuoteMeta(name) + " injected")
+	}
+}
+
+// clean requires that nothing is left to recover.
+func (s *shop) clean() {
+	s.t.Helper()
+	s.mended()
+	gameday(s.t, s.home, "recover").ends(20*time.Second, 0, "nothing to recover")
+}
+
+// policies counts the network policies in the namespace.
+func (s *shop) policies() int {
+	s.t.Helper()
+	return len(s.c.Items(s.t, "/apis/networking.k8s.io/v1/namespaces/"+s.namespace+"/networkpolicies"))
+}
+
+// quiet waits until no watchdog of this shop is left.
+func (s *shop) quiet() {
+	s.t.Helper()
+	poll(s.t, text("the end of the watchdog"), func() bool { return watchdogs(s.t, s.home) == 0 })
+}
+
+func TestAGameDayOnAClusterLeavesNothing(t *testing.T) {
+	slow(t)
+	s := newShop(t, allFaults...)
+	s.run("duration=1s").ends(time.Minute, 0, "HELD", "killed: pod stock-\\S+ replaces stock-", "is ready on node")
+	s.clean()
+	if n := s.killed(); n != 2 {
+		t.Errorf("%d pods were killed, want 2", n)
+	}
+	report, err := os.ReadFile(filepath.Join(runDir(t, s.home), "report.md"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := connection.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	client, err := connection.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	front := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	t.Cleanup(front.Close)
-	w := &clusterWorld{t: t, client: client, kubeconfig: c.Kubeconfig, namespace: fmt.Sprintf("shop-%d", worldNames.Add(1)), front: front.URL}
-	w.create(kube.Namespaces.In("", w.namespace), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
-	return w
-}
-
-func (w *clusterWorld) create(ref kube.Ref, object interface {
-	metav1.Object
-	runtime.Object
-}) {
-	w.t.Helper()
-	if err := w.client.Create(w.t.Context(), ref, object, nil); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// node gives a node that no other test takes.
-func (w *clusterWorld) node() string {
-	n := bed.nodes.Add(1) - 1
-	if n >= testNodes {
-		w.t.Fatalf("the tests take more than %d nodes", testNodes)
-	}
-	return fmt.Sprintf("kwok-%d", n)
-}
-
-// deploy creates a Deployment and waits until its pods are ready.
-func (w *clusterWorld) deploy(name string, replicas int32) {
-	w.t.Helper()
-	labels := map[string]string{"app": name}
-	w.create(kube.Deployments.In(w.namespace, name), &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace},
-		Spec: appsv1.DeploymentSpec{
-			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "shop", Image: "shop:1"}}, NodeSelector: map[string]string{"type": "kwok"},
-					TerminationGracePeriodSeconds: new(int64)},
-			},
-		},
-	})
-	w.ready(name, int(replicas))
-}
-
-func (w *clusterWorld) ready(name string, replicas int) {
-	w.t.Helper()
-	last := ""
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		var d appsv1.Deployment
-		if err := w.client.Get(w.t.Context(), kube.Deployments.In(w.namespace, name), &d); err != nil {
-			w.t.Fatal(err)
-		}
-		if int(d.Status.ReadyReplicas) == replicas && int(d.Status.Replicas) == replicas {
+	for uid := range s.pods {
+		if strings.Contains(string(report), uid) {
 			return
 		}
-		if last = fmt.Sprintf("%+v", d.Status); time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain for %d pods of %s: %s", replicas, name, last)
-		}
+	}
+	t.Errorf("the report names no victim by its UID:\n%s", report)
+}
+
+func TestASecondRunnerOnAnotherMachineIsRefused(t *testing.T) {
+	slow(t)
+	s := newShop(t, "fewer")
+	first := s.run()
+	s.injected("fewer")
+	name := filepath.Base(runDir(t, s.home))
+	other := *s // the same namespace, from a state folder of its own
+	other.home = filepath.Join(t.TempDir(), "state")
+	// It would hit something else, so that the mark on the deployment is not what refuses it.
+	write(t, s.scenario, shopHead+shopFaults["killed"]+"}\n")
+	second := other.run()
+	second.ends(30*time.Second, 5, "namespace "+s.namespace+" is held by run "+name, "nothing was broken")
+	if s.killed() != 0 {
+		t.Error("the second run killed pods")
+	}
+	first.signal(syscall.SIGINT)
+	first.ends(30*time.Second, 3)
+	s.mended()
+	other.run().ends(time.Minute, 0, "HELD")
+	s.mended()
+}
+
+func TestSomebodyWhoScalesMeanwhileIsNotUndone(t *testing.T) {
+	slow(t)
+	s := newShop(t, "fewer")
+	run := s.run("duration=3s")
+	s.injected("fewer")
+	s.c.Merge(t, kube.Deployments.In(s.namespace, "checkout"), `{"spec":{"replicas":5}}`)
+	run.ends(time.Minute, 0, "HELD", "somebody else changed it meanwhile")
+	d := s.c.Read(t, kube.Deployments.In(s.namespace, "checkout"))
+	if fmt.Sprint(d.At("spec", "replicas")) != "5" || d.Text("metadata", "labels", "gameday.sh/run") != "" {
+		t.Errorf("the deployment is %s", clustertest.Text(d))
 	}
 }
 
-// scenario writes a scenario file for this world: %NS% and %FRONT% are replaced.
-func (w *clusterWorld) scenario(text string, more ...string) string {
-	w.t.Helper()
-	path := filepath.Join(w.t.TempDir(), "cluster.hcl")
-	replace := append([]string{"%NS%", w.namespace, "%FRONT%", w.front, "%KUBECONFIG%", w.kubeconfig}, more...)
-	if err := os.WriteFile(path, []byte(strings.NewReplacer(replace...).Replace(text)), 0o600); err != nil {
-		w.t.Fatal(err)
+// A right is missing that only the undo needs. It is told before the baseline.
+func TestAMissingRightIsToldBeforeTheBaseline(t *testing.T) {
+	slow(t)
+	s := newShop(t, "cut")
+	user := s.c.User(t)
+	s.kubeconfig = user.Kubeconfig
+	s.c.Apply(t, fmt.Sprintf(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {namespace: %[1]s, name: %[2]s}
+rules:
+- {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, create]}
+- {apiGroups: [batch], resources: [jobs], verbs: [get, list, create, patch, delete]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: ["*"]}
+- {apiGroups: [apps], resources: ["*"], verbs: [list]}
+- {apiGroups: [""], resources: [pods], verbs: [list]}
+- {apiGroups: [""], resources: [namespaces], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {namespace: %[1]s, name: %[2]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[2]s}]
+`, s.namespace, user.Name))
+	missing := "these rights are missing at .*, so nothing is touched: delete networkpolicies.networking.k8s.io in namespace " + s.namespace + ` \(to cut pods off and end it\);`
+	s.c.Await(t, "the rights of the user", func() bool {
+		return regexp.MustCompile(missing).MatchString(s.planned())
+	})
+	run := s.run()
+	run.ends(30*time.Second, 5, missing, "nothing was broken")
+	if strings.Contains(run.said.String(), "watching the healthy system") {
+		t.Error("the baseline began")
 	}
-	return path
+	s.clean()
 }
 
-// elsewhere gives what another machine has: a state folder of its own, and a copy of
-// the kubeconfig at another path.
-func (w *clusterWorld) elsewhere() (home, kubeconfig string) {
-	w.t.Helper()
-	dir := w.t.TempDir()
-	text, err := os.ReadFile(w.kubeconfig)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	kubeconfig = filepath.Join(dir, "copy-of-kubeconfig")
-	if err := os.WriteFile(kubeconfig, text, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	return filepath.Join(dir, "state"), kubeconfig
-}
-
-// marks lists everything on the cluster that bears a mark, of this namespace and of
-// the nodes given.
-func (w *clusterWorld) marks(nodes ...string) []string {
-	w.t.Helper()
-	var list []string
-	for _, resource := range []kube.Resource{kube.Deployments, kube.StatefulSets, kube.ReplicaSets, kube.Pods, kube.NetworkPolicies, kube.ResourceQuotas, kube.Jobs, kube.Nodes} {
-		namespace := w.namespace
-		if resource.Cluster {
-			namespace = ""
-		}
-		found, err := w.client.Metadata(w.t.Context(), resource, namespace, kubernetes.RunLabel, 1000)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for _, meta := range found {
-			if !resource.Cluster || slices.Contains(nodes, meta.Name) {
-				list = append(list, resource.In(meta.Namespace, meta.Name).String())
-			}
-		}
-	}
-	return list
-}
-
-// snapshot reads what faults can change in this world.
-func (w *clusterWorld) snapshot(nodes ...string) string {
-	w.t.Helper()
-	seen := map[string]any{}
-	read := func(ref kube.Ref, paths ...string) {
-		thing, err := w.client.Raw(w.t.Context(), ref)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for _, path := range paths {
-			value := thing.At(strings.Split(path, ".")...)
-			if taints, ok := value.([]any); ok { // those of the cluster itself come and go
-				value = slices.DeleteFunc(taints, func(one any) bool {
-					key, _ := one.(map[string]any)["key"].(string)
-					return strings.HasPrefix(key, "node.kubernetes.io/")
-				})
-				if len(value.([]any)) == 0 {
-					value = nil
-				}
-			}
-			seen[ref.String()+" "+path] = value
-		}
-	}
-	for _, node := range nodes {
-		read(kube.Nodes.In("", node), "spec.unschedulable", "spec.taints", "metadata.labels", "metadata.annotations")
-	}
-	var deployments appsv1.DeploymentList
-	if err := w.client.Get(w.t.Context(), kube.Deployments.In(w.namespace, ""), &deployments); err != nil {
-		w.t.Fatal(err)
-	}
-	for _, d := range deployments.Items {
-		read(kube.Deployments.In(w.namespace, d.Name), "spec.replicas", "metadata.labels")
-	}
-	var pods corev1.PodList
-	if err := w.client.Get(w.t.Context(), kube.Pods.In(w.namespace, ""), &pods); err != nil {
-		w.t.Fatal(err)
-	}
-	images := map[string]int{}
-	for _, pod := range pods.Items {
-		images[pod.Spec.Containers[0].Image]++
-	}
-	seen["images"] = slices.Sorted(maps.Keys(images))
-	for _, resource := range []kube.Resource{kube.NetworkPolicies, kube.ResourceQuotas, kube.Jobs} {
-		found, err := w.client.Metadata(w.t.Context(), resource, w.namespace, "", 1000)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for _, meta := range found {
-			seen[resource.Kind] = append(asList(seen[resource.Kind]), meta.Name)
-		}
-	}
-	text, err := json.MarshalIndent(seen, "", " ")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return string(text)
-}
-
-func asList(value any) []any {
-	list, _ := value.([]any)
-	return list
+// planned is what `gameday plan` says.
+func (s *shop) planned() string {
+	plan := gameday(s.t, s.home, append(append([]string{"plan"}, s.flags()...), s.scenario)...)
+	plan.wait(30 * time.Second)
+	return plan.said.String()
 }

@@ -144,6 +144,9 @@ func mendRun(ctx context.Context, global *globalFlags, dir string, within, patie
 	if len(done.Left) > 0 {
 		return len(done.Left), out.err
 	}
+	if err := experiments.GiveBack(ctx, run, contents.Events, newFault); err != nil {
+		out.printf("  its claims end by themselves: %v\n", err)
+	}
 	return 0, errors.Join(out.err, bringReportsUpToDate(dir, w), home.MarkOver(run))
 }
 

@@ -14,13 +14,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 )
 
 // TestMain lets the test binary be gameday itself: the scripts call it, and a
 // runner under test starts it as its watchdog.
 func TestMain(m *testing.M) {
-	testscript.Main(tidy{m}, map[string]func(){"gameday": main, "toxics": printToxics})
+	testscript.Main(clustered{m}, map[string]func(){"gameday": main, "toxics": printToxics})
 }
+
+// clustered ends the cluster that tests have started.
+type clustered struct{ *testing.M }
+
+func (c clustered) Run() int { return clustertest.Main(c.M.Run) }
 
 // printToxics is a command for scripts: the toxics on the proxy "payments", as JSON.
 func printToxics() {

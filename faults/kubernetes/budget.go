@@ -9,6 +9,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -27,41 +28,121 @@ func newLedger(client *kube.Client, minReady int) *ledger {
 	return &ledger{client: client, minReady: minReady, budgets: map[string][]policyv1.PodDisruptionBudget{}, owners: map[string]experiments.Allowance{}}
 }
 
-// of lists what taking a pod down takes from.
-func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowance, error) {
-	budgets, known := l.budgets[pod.Namespace]
+// budgetsOf lists the budgets that pods with labels count against.
+func (l *ledger) budgetsOf(ctx context.Context, namespace string, set labels.Set) ([]policyv1.PodDisruptionBudget, error) {
+	budgets, known := l.budgets[namespace]
 	if !known {
-		err := kube.List(ctx, l.client, kube.DisruptionBudget, pod.Namespace, metav1.ListOptions{}, func(page *policyv1.PodDisruptionBudgetList) error {
+		err := kube.List(ctx, l.client, kube.DisruptionBudget, namespace, metav1.ListOptions{}, func(page *policyv1.PodDisruptionBudgetList) error {
 			budgets = append(budgets, page.Items...)
 			return nil
 		}, func() *policyv1.PodDisruptionBudgetList { return new(policyv1.PodDisruptionBudgetList) }, func() { budgets = nil })
 		if err != nil {
 			return nil, err
 		}
-		l.budgets[pod.Namespace] = budgets
+		l.budgets[namespace] = budgets
+	}
+	var list []policyv1.PodDisruptionBudget
+	for _, budget := range budgets {
+		selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+		if err == nil && selector.Matches(set) {
+			list = append(list, budget)
+		}
+	}
+	return list, nil
+}
+
+// allowance words a budget.
+func allowance(budget *policyv1.PodDisruptionBudget) experiments.Allowance {
+	return experiments.Allowance{
+		Of:     fmt.Sprintf("disruption budget %s/%s", budget.Namespace, budget.Name),
+		Allows: int(budget.Status.DisruptionsAllowed),
+		Why: fmt.Sprintf("%d of its %d pods are healthy and %d must stay; wait until more are, or loosen the budget",
+			budget.Status.CurrentHealthy, budget.Status.ExpectedPods, budget.Status.DesiredHealthy),
+	}
+}
+
+// scalingTakes lists what scaling a workload down to a number takes from: the ready
+// pods that go, each from the count that faults on single pods take from too, and from
+// budgets whose number does not follow the workload's own.
+func scalingTakes(ctx context.Context, client *kube.Client, resource kube.Resource, workload kube.Thing, to int) ([]experiments.Allowance, error) {
+	namespace, name := workload.Text("metadata", "namespace"), workload.Text("metadata", "name")
+	ready, err := number(workload.At("status", "readyReplicas"), 0)
+	if err != nil || ready <= to {
+		return nil, err
+	}
+	counts, err := counted(ctx, client, resource, namespace, name, workload.Text("metadata", "uid"), ready)
+	if err != nil {
+		return nil, err
+	}
+	set := labels.Set{}
+	fields, _ := workload.At("spec", "template", "metadata", "labels").(map[string]any)
+	for key, value := range fields {
+		set[key], _ = value.(string)
+	}
+	budgets, err := newLedger(client, 0).budgetsOf(ctx, namespace, set)
+	if err != nil {
+		return nil, err
+	}
+	for i := range budgets {
+		if least := budgets[i].Spec.MinAvailable; least != nil && least.Type == intstr.Int {
+			counts = append(counts, allowance(&budgets[i]))
+		}
+	}
+	var list []experiments.Allowance
+	for _, count := range counts {
+		for range ready - to {
+			list = append(list, count)
+		}
+	}
+	return list, nil
+}
+
+// counted names the count of ready pods that a workload's pods belong to, as the ledger
+// does: a deployment's is that of its replica set with the most of them.
+func counted(ctx context.Context, client *kube.Client, resource kube.Resource, namespace, name, uid string, ready int) ([]experiments.Allowance, error) {
+	words := func(kind, name string, ready int) []experiments.Allowance {
+		return []experiments.Allowance{{Of: fmt.Sprintf("%s %s/%s", kind, namespace, name), Allows: ready, Why: fmt.Sprintf("%d of its pods are ready", ready)}}
+	}
+	switch resource {
+	case kube.StatefulSets:
+		return words("StatefulSet", name, ready), nil
+	case kube.ReplicaSets:
+		return words("ReplicaSet", name, ready), nil
+	}
+	var most *appsv1.ReplicaSet
+	err := kube.List(ctx, client, kube.ReplicaSets, namespace, metav1.ListOptions{}, func(page *appsv1.ReplicaSetList) error {
+		for i := range page.Items {
+			set := &page.Items[i]
+			if controllerUID(set.OwnerReferences) == uid && (most == nil || set.Status.ReadyReplicas > most.Status.ReadyReplicas) {
+				most = set
+			}
+		}
+		return nil
+	}, func() *appsv1.ReplicaSetList { return new(appsv1.ReplicaSetList) }, func() { most = nil })
+	if err != nil || most == nil {
+		return nil, err
+	}
+	return words("ReplicaSet", most.Name, ready), nil
+}
+
+// of lists what taking a pod down takes from.
+func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowance, error) {
+	budgets, err := l.budgetsOf(ctx, pod.Namespace, labels.Set(pod.Labels))
+	if err != nil {
+		return nil, err
 	}
 	var list []experiments.Allowance
 	for i := range budgets {
-		budget := &budgets[i]
-		selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
-		if err != nil || !selector.Matches(labels.Set(pod.Labels)) {
-			continue
-		}
-		list = append(list, experiments.Allowance{
-			Of:     fmt.Sprintf("disruption budget %s/%s", budget.Namespace, budget.Name),
-			Allows: int(budget.Status.DisruptionsAllowed),
-			Why: fmt.Sprintf("%d of its %d pods are healthy and %d must stay; wait until more are, or loosen the budget",
-				budget.Status.CurrentHealthy, budget.Status.ExpectedPods, budget.Status.DesiredHealthy),
-		})
+		list = append(list, allowance(&budgets[i]))
 	}
 	if l.minReady == 0 {
 		return list, nil
 	}
-	allowance, found, err := l.workload(ctx, pod)
+	ready, found, err := l.workload(ctx, pod)
 	if err != nil || !found {
 		return list, err
 	}
-	return append(list, allowance), nil
+	return append(list, ready), nil
 }
 
 // workload counts the ready pods of a pod's workload.

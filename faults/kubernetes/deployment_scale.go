@@ -60,6 +60,10 @@ func (f *DeploymentScale) Rights() []kube.Right {
 			namespace = ""
 		}
 		list = append(list, copyRights(resource, namespace)...)
+		list = append(list, kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Namespace: namespace, Why: "see what must stay"})
+		if resource == kube.Deployments {
+			list = append(list, kube.Right{Verb: "list", Resource: kube.ReplicaSets, Namespace: namespace, Why: "see how many pods are ready"})
+		}
 	}
 	return list
 }
@@ -87,7 +91,12 @@ func (f *DeploymentScale) Plan(ctx context.Context, d experiments.Draw) ([]exper
 		if err := unowned(thing); err != nil {
 			return planned{}, err
 		}
+		takes, err := scalingTakes(ctx, client, resource, thing, to)
+		if err != nil {
+			return planned{}, err
+		}
 		return planned{
+			takes:  takes,
 			edit:   edit{Path: []string{"spec", "replicas"}, From: thing.At("spec", "replicas"), To: to},
 			effect: fmt.Sprintf("scale from %d to %d replicas", from, to),
 			undo:   fmt.Sprintf("scale back to %d replicas", from),

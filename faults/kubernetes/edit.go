@@ -3,9 +3,11 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -120,12 +122,22 @@ func say(value any) string {
 // object meanwhile: a busy node is written every few seconds.
 const tries = 8
 
+// pause waits a little longer before each further try; it fails when ctx ends.
+func pause(ctx context.Context, try int) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(time.Duration(try) * 20 * time.Millisecond):
+		return nil
+	}
+}
+
 // change reads an object and applies what decide says, in one patch that fails if
 // the object was changed in between; then it reads again. Without steps nothing is
 // done.
 func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(kube.Thing) ([]kube.Op, error)) error {
 	var last error
-	for range tries {
+	for try := range tries {
 		thing, err := client.Raw(ctx, ref)
 		if err != nil {
 			return err
@@ -137,14 +149,15 @@ func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(
 		guarded := append([]kube.Op{{Op: "test", Path: "/metadata/resourceVersion", Value: thing.Text("metadata", "resourceVersion")}}, steps...)
 		// What is under way is seen through: a change that is cut off may be made or not.
 		last = client.Patch(context.WithoutCancel(ctx), ref, guarded, nil)
-		if last == nil || !kube.Conflict(last) {
+		// Where the answer got lost, what is there by now tells whether it was made.
+		if last == nil || !kube.Conflict(last) && !kube.Uncertain(last) {
 			return last
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err := pause(ctx, try); err != nil {
+			return errors.Join(err, last)
 		}
 	}
-	return fmt.Errorf("%s is changed by somebody else all the time: %w", ref, last)
+	return fmt.Errorf("change %s: tried %d times, and each time it had changed meanwhile or no answer came: %w", ref, tries, last)
 }
 
 // carries tells whether an object carries the mark of this very hit.
@@ -226,6 +239,9 @@ func (r record) unmoved(thing kube.Thing) error {
 	}
 	if err := taken(thing, r.Object.String()); err != nil {
 		return err
+	}
+	if optsOut(thing) {
+		return fmt.Errorf("%s bears the annotation %s by now; nothing was done", r.Object, ExcludeAnnotation)
 	}
 	if now := r.Edit.value(thing); !alike(now, r.Edit.From) {
 		return fmt.Errorf("%s moved since the plan: it reads %s, not %s; nothing was done", r.Object, say(now), say(r.Edit.From))

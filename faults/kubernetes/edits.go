@@ -13,6 +13,7 @@ import (
 type planned struct {
 	edit         edit
 	effect, undo string
+	takes        []experiments.Allowance
 }
 
 // editRights are needed to change one object in each namespace, and to change it back.
@@ -65,11 +66,16 @@ func (s Scope) planEdits(ctx context.Context, d experiments.Draw, rights []kube.
 	return hits, errors.Join(problems...)
 }
 
+// optsOut tells whether an object bears the annotation.
+func optsOut(thing kube.Thing) bool {
+	value := thing.At("metadata", "annotations", ExcludeAnnotation)
+	return value != nil && value != "false"
+}
+
 // planEdit plans a change to one object.
 func planEdit(client *kube.Client, d experiments.Draw, resource kube.Resource, thing kube.Thing, decide func(*kube.Client, kube.Thing) (planned, error)) (experiments.Hit, error) {
 	pin := pinned(resource, thing.Text("metadata", "namespace"), thing.Text("metadata", "name"), thing.Text("metadata", "uid"))
-	annotations, _ := thing.At("metadata", "annotations").(map[string]any)
-	if value, there := annotations[ExcludeAnnotation]; there && value != "false" {
+	if optsOut(thing) {
 		return experiments.Hit{}, fmt.Errorf("it bears the annotation %s", ExcludeAnnotation)
 	}
 	if err := taken(thing, pin.String()); err != nil {
@@ -79,7 +85,9 @@ func planEdit(client *kube.Client, d experiments.Draw, resource kube.Resource, t
 	if err != nil {
 		return experiments.Hit{}, err
 	}
-	return newHit(record{Reach: client.Reach(), Object: pin, Edit: &p.edit}, d, p.effect, p.undo, experiments.WatchdogFuse)
+	hit, err := newHit(record{Reach: client.Reach(), Object: pin, Edit: &p.edit}, d, p.effect, p.undo, experiments.WatchdogFuse)
+	hit.Takes = p.takes
+	return hit, err
 }
 
 // The calls of every kind that changes an object.

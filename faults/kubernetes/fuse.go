@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -75,12 +76,11 @@ func (r record) arm(ctx context.Context, client *kube.Client, h experiments.Hit)
 			Containers:    []corev1.Container{{Name: "none", Image: "gameday.invalid/never-run"}},
 		}},
 	}}
-	var made batchv1.Job
-	err = client.Create(context.WithoutCancel(ctx), r.jobRef(), job, &made)
-	if apierrors.IsAlreadyExists(err) {
-		err = client.Get(ctx, r.jobRef(), &made) // the answer to our first try got lost
+	if err := createOnce(ctx, client, r.jobRef(), job); err != nil {
+		return nil, fmt.Errorf("arm the fuse: %w", err)
 	}
-	if err != nil {
+	var made batchv1.Job
+	if err := client.Get(ctx, r.jobRef(), &made); err != nil {
 		return nil, fmt.Errorf("arm the fuse: %w", err)
 	}
 	waiting, cancel := context.WithTimeout(ctx, armWithin)
@@ -103,7 +103,27 @@ func (r record) arm(ctx context.Context, client *kube.Client, h experiments.Hit)
 
 func wholeSeconds(d time.Duration) int64 { return max(int64(math.Ceil(d.Seconds())), 1) }
 
-// makes creates the object of a hit, owned by its fuse, and reads it back.
+// createOnce creates an object whose name is ours alone. That it is there already means
+// that it was created and the answer got lost.
+func createOnce(ctx context.Context, client *kube.Client, ref kube.Ref, object runtime.Object) error {
+	var last error
+	for try := range tries {
+		// What is under way is seen through: a call that is cut off may be carried out or not.
+		last = client.Create(context.WithoutCancel(ctx), ref, object, nil)
+		if last == nil || apierrors.IsAlreadyExists(last) {
+			return nil
+		}
+		if !kube.Conflict(last) && !kube.Uncertain(last) {
+			return last
+		}
+		if err := pause(ctx, try); err != nil {
+			return errors.Join(err, last)
+		}
+	}
+	return last
+}
+
+// make creates the object of a hit, owned by its fuse, and reads it back.
 func (r record) make(ctx context.Context, client *kube.Client, h experiments.Hit, resource kube.Resource, build func(metav1.ObjectMeta) (runtime.Object, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -132,7 +152,7 @@ func (r record) make(ctx context.Context, client *kube.Client, h experiments.Hit
 		return err
 	}
 	ref := resource.In(r.Object.Namespace, r.name())
-	if err := client.Create(context.WithoutCancel(ctx), ref, object, nil); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := createOnce(ctx, client, ref, object); err != nil {
 		return err
 	}
 	thing, err := client.Raw(ctx, ref)

@@ -85,22 +85,28 @@ func (Claims) Claim(ctx context.Context, run string, hits []experiments.Hit) err
 
 // take makes the lease ours, or renews it.
 func (s seat) take(ctx context.Context, run string) error {
-	for range tries {
+	var err error
+	for try := range tries {
+		if try > 0 {
+			if ended := pause(ctx, try); ended != nil {
+				return errors.Join(ended, err)
+			}
+		}
 		var lease coordinationv1.Lease
-		err := s.client.Get(ctx, s.ref, &lease)
+		err = s.client.Get(ctx, s.ref, &lease)
 		switch {
 		case kube.NotFound(err):
 			lease = coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: s.ref.Name, Namespace: s.ref.Namespace, Labels: map[string]string{RunLabel: run}}}
 			renewed(&lease, run)
-			if err = s.client.Create(ctx, s.ref, &lease, nil); apierrors.IsAlreadyExists(err) {
-				continue // somebody was faster
+			if err = s.client.Create(ctx, s.ref, &lease, nil); apierrors.IsAlreadyExists(err) || kube.Conflict(err) || kube.Uncertain(err) {
+				continue // somebody was faster, maybe ourselves
 			}
 		case err != nil:
 		case holder(&lease) != run && !expired(&lease):
 			return fmt.Errorf("namespace %s is held by run %s, maybe from another machine: wait until it is over (its lease ends %s after its last word)", s.ref.Namespace, holder(&lease), leaseFor)
 		default:
 			renewed(&lease, run)
-			if err = s.client.Update(ctx, s.ref, &lease); kube.Conflict(err) {
+			if err = s.client.Update(ctx, s.ref, &lease); kube.Conflict(err) || kube.Uncertain(err) {
 				continue
 			}
 		}
@@ -109,7 +115,7 @@ func (s seat) take(ctx context.Context, run string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("claim namespace %s for this run: its lease is changed all the time", s.ref.Namespace)
+	return fmt.Errorf("claim namespace %s for this run: tried %d times, and each time its lease had changed or no answer came: %w", s.ref.Namespace, tries, err)
 }
 
 func renewed(lease *coordinationv1.Lease, run string) {
@@ -171,14 +177,33 @@ func (Claims) Yield(ctx context.Context, run string, hits []experiments.Hit) err
 	}
 	var problems []error
 	for _, s := range list {
-		var lease coordinationv1.Lease
-		err := s.client.Get(ctx, s.ref, &lease)
-		if err == nil && holder(&lease) == run {
-			err = s.client.Delete(ctx, s.ref, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}})
-		}
-		if err != nil && !kube.NotFound(err) && !kube.Conflict(err) {
+		if err := s.give(ctx, run); err != nil {
 			problems = append(problems, fmt.Errorf("give namespace %s back: %w", s.ref.Namespace, err))
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// give deletes the lease if it is ours.
+func (s seat) give(ctx context.Context, run string) (err error) {
+	for try := range tries {
+		var lease coordinationv1.Lease
+		err = s.client.Get(ctx, s.ref, &lease)
+		if err == nil && holder(&lease) != run {
+			return nil
+		}
+		if err == nil {
+			err = s.client.Delete(ctx, s.ref, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}})
+		}
+		if err == nil || kube.NotFound(err) {
+			return nil
+		}
+		if !kube.Conflict(err) && !kube.Uncertain(err) {
+			return err
+		}
+		if ended := pause(ctx, try); ended != nil {
+			return errors.Join(ended, err)
+		}
+	}
+	return err
 }

@@ -138,6 +138,7 @@ func (f *NetworkPartition) Rights() []kube.Right {
 		list = append(list,
 			kube.Right{Verb: "list", Resource: kube.Pods, Namespace: namespace, Why: "see that there are pods to cut off"},
 			kube.Right{Verb: "list", Resource: kube.NetworkPolicies, Namespace: namespace, Why: "see that no other policy lets through what this one cuts"})
+		list = append(list, optOutRights(namespace)...)
 	}
 	return list
 }
@@ -244,17 +245,28 @@ func (f *NetworkPartition) peers() ([]networkingv1.NetworkPolicyPeer, error) {
 // that lets through what this one cuts, as policies add up.
 func (f *NetworkPartition) effective(ctx context.Context, client *kube.Client, namespace string) error {
 	var pods []labels.Set
+	owners := map[string]string{}
 	err := kube.List(ctx, client, kube.Pods, namespace, metav1.ListOptions{LabelSelector: f.Selector}, func(page *corev1.PodList) error {
 		for _, pod := range page.Items {
 			if excluded(pod.Annotations) {
 				return fmt.Errorf("pod %s/%s bears the annotation %s, and a policy for it would not pass it by: narrow the selector", namespace, pod.Name, ExcludeAnnotation)
 			}
 			pods = append(pods, pod.Labels)
+			owners[controller(pod.OwnerReferences)] = pod.Name
 		}
 		return nil
-	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { pods = nil })
+	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { pods = nil; clear(owners) })
 	if err != nil {
 		return err
+	}
+	out, err := optedOut(ctx, client, namespace)
+	if err != nil {
+		return err
+	}
+	for owner := range out {
+		if pod := owners[owner]; pod != "" {
+			return fmt.Errorf("%s of pod %s/%s bears the annotation %s, and a policy would not pass it by: narrow the selector", owner, namespace, pod, ExcludeAnnotation)
+		}
 	}
 	if len(pods) == 0 {
 		return fmt.Errorf("no pod in namespace %s matches %q: nothing would be cut off", namespace, f.Selector)

@@ -17,7 +17,7 @@ import (
 
 // NodeDrain cordons nodes and evicts the pods on them, as `kubectl drain` does:
 // PodDisruptionBudgets are kept, pods of DaemonSets stay. Pods in protected
-// namespaces stay too.
+// namespaces stay too, and all that opted out.
 type NodeDrain struct {
 	Claims
 	Nodes
@@ -27,9 +27,11 @@ type NodeDrain struct {
 
 // drainRecord is what a hit of node_drain needs beside its cordon.
 type drainRecord struct {
-	Within  time.Duration `json:"within_ns"`
-	Grace   *int64        `json:"grace_s,omitempty"`
-	Protect []string      `json:"protect,omitempty"`
+	Within time.Duration `json:"within_ns"`
+	Grace  *int64        `json:"grace_s,omitempty"`
+	// Protect and OptIn are those of the connection.
+	Protect []string `json:"protect,omitempty"`
+	OptIn   string   `json:"opt_in,omitempty"`
 }
 
 // Validate implements [experiments.Validator].
@@ -49,8 +51,7 @@ func (*NodeDrain) Lasts() bool { return true }
 
 // Rights lists what the fault must be allowed to do and to undo.
 func (f *NodeDrain) Rights() []kube.Right {
-	return append(f.Nodes.nodeRights("drain a node and open it again"),
-		kube.Right{Verb: "list", Resource: kube.Pods, Why: "find the pods of the node"},
+	return append(append(f.Nodes.nodeRights("drain a node and open it again"), shelterRights()...),
 		kube.Right{Verb: "get", Resource: kube.Pods, Why: "see what became of a pod"},
 		kube.Right{Verb: "create", Resource: kube.Pods, Sub: "eviction", Why: "evict the pods of the node"},
 		kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Why: "see what must stay"})
@@ -73,7 +74,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if err != nil {
 			return nil, err
 		}
-		r.Drain = &drainRecord{Within: f.Within, Protect: f.Kubernetes.Protect}
+		r.Drain = &drainRecord{Within: f.Within, Protect: f.Kubernetes.Protect, OptIn: f.Kubernetes.OptIn}
 		if f.Grace != nil {
 			seconds := wholeSeconds(*f.Grace)
 			r.Drain.Grace = &seconds
@@ -118,16 +119,25 @@ func slicesHave(list []experiments.Allowance, of string) bool {
 // evictable lists the pods of the node that a drain evicts, and counts those it
 // leaves because they are protected.
 func (r record) evictable(ctx context.Context, client *kube.Client) (pods []corev1.Pod, left int, err error) {
-	scope := Scope{Kubernetes: &kube.Kubernetes{Protect: r.Drain.Protect}}
+	shelter, err := newShelter(ctx, client, Scope{Kubernetes: &kube.Kubernetes{Protect: r.Drain.Protect, OptIn: r.Drain.OptIn}})
+	if err != nil {
+		return nil, 0, err
+	}
 	options := metav1.ListOptions{FieldSelector: "spec.nodeName=" + r.Object.Name}
 	err = kube.List(ctx, client, kube.Pods, "", options, func(page *corev1.PodList) error {
 		for _, pod := range page.Items {
 			switch {
 			case strings.HasPrefix(controller(pod.OwnerReferences), "DaemonSet "), pod.Annotations[corev1.MirrorPodAnnotationKey] != "",
 				pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed, pod.DeletionTimestamp != nil:
-			case scope.protected(pod.Namespace) != "", excluded(pod.Annotations):
-				left++
 			default:
+				why, err := shelter.keeps(ctx, &pod)
+				if err != nil {
+					return err
+				}
+				if why != "" {
+					left++
+					continue
+				}
 				pods = append(pods, pod)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -20,7 +21,7 @@ type NodeTaint struct {
 	Nodes
 	Key    string `hcl:"key,optional" default:"gameday.sh/fault" doc:"Key of the taint."`
 	Value  string `hcl:"value,optional" doc:"Value of the taint." example:"drill"`
-	Effect string `hcl:"effect,optional" default:"NoSchedule" enum:"NoSchedule|PreferNoSchedule|NoExecute" doc:"What happens to pods that do not tolerate it; NoExecute evicts them, and no PodDisruptionBudget is asked."`
+	Effect string `hcl:"effect,optional" default:"NoSchedule" enum:"NoSchedule|PreferNoSchedule|NoExecute" doc:"What happens to pods that do not tolerate it; NoExecute makes those go that are there: they count against disruption budgets, and a node with pods that must stay is refused."`
 }
 
 // Validate implements [experiments.Validator].
@@ -39,10 +40,42 @@ func (f *NodeTaint) Validate() []experiments.Problem {
 func (*NodeTaint) Lasts() bool { return true }
 
 // Rights lists what the fault must be allowed to do and to undo.
-func (f *NodeTaint) Rights() []kube.Right { return f.Nodes.nodeRights("taint and untaint a node") }
+func (f *NodeTaint) Rights() []kube.Right {
+	list := f.Nodes.nodeRights("taint and untaint a node")
+	if f.drives() {
+		list = append(append(list, shelterRights()...), kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Why: "see what must stay"})
+	}
+	return list
+}
 
-// Plan chooses the nodes. One that bears a taint of the same key is refused.
+// drives tells whether the taint makes pods go that are there.
+func (f *NodeTaint) drives() bool { return f.Effect == string(corev1.TaintEffectNoExecute) }
+
+// Plan chooses the nodes. One that bears a taint of the same key is refused, and one
+// with pods that must stay and would have to go.
 func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
+	hits, err := f.plan(ctx, d)
+	if err != nil || !f.drives() {
+		return hits, err
+	}
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	taint := corev1.Taint{Key: f.Key, Value: f.Value, Effect: corev1.TaintEffect(f.Effect)}
+	for i := range hits {
+		r, _, err := read(hits[i])
+		if err != nil {
+			return nil, err
+		}
+		if hits[i].Takes, err = untolerated(ctx, client, Scope{Kubernetes: f.Kubernetes}, r.Object.Name, taint); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Object, err)
+		}
+	}
+	return hits, nil
+}
+
+func (f *NodeTaint) plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
 	return f.Nodes.planEdits(ctx, d, f.Rights(), func(_ *kube.Client, thing kube.Thing) (planned, error) {
 		taint := map[string]any{"key": f.Key, "effect": f.Effect}
 		if f.Value != "" {

@@ -59,11 +59,22 @@ func (*PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Pro
 func evict(ctx context.Context, client *kube.Client, namespace, name string, options metav1.DeleteOptions) error {
 	ref := kube.Pods.In(namespace, name).Subresource("eviction")
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, DeleteOptions: &options}
-	err := client.Create(ctx, ref, eviction, nil)
-	if apierrors.IsTooManyRequests(err) {
-		return fmt.Errorf("a PodDisruptionBudget does not allow the eviction of pod %s/%s now: %w", namespace, name, err)
+	for {
+		err := client.Create(ctx, ref, eviction, nil)
+		if !apierrors.IsTooManyRequests(err) {
+			return err
+		}
+		if apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause) {
+			return fmt.Errorf("a PodDisruptionBudget does not allow the eviction of pod %s/%s now: %w", namespace, name, err)
+		}
+		// The API server is busy.
+		wait, _ := apierrors.SuggestsClientDelay(err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(max(time.Duration(wait)*time.Second, 50*time.Millisecond)):
+		}
 	}
-	return err
 }
 
 // Revert has nothing to do: whatever owns the pod makes a new one.

@@ -78,6 +78,7 @@ func (p Pods) podRights() []kube.Right {
 		add(namespace, "list", kube.Pods, "find the pods")
 		add(namespace, "get", kube.Pods, "see what became of a pod")
 		add(namespace, "list", kube.DisruptionBudget, "see what must stay")
+		list = append(list, optOutRights(namespace)...)
 		if resource, _, err := workload(p.Owner); err == nil {
 			add(namespace, "get", resource, "find the workload")
 			if resource == kube.Deployments {
@@ -209,7 +210,14 @@ func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace str
 		}
 		return nil
 	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { list = nil })
-	return list, err
+	if err != nil || !slices.ContainsFunc(list, func(c candidate) bool { return c.owner != "" }) {
+		return list, err
+	}
+	out, err := optedOut(ctx, client, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(c candidate) bool { return out[c.owner] }), nil
 }
 
 // fields is the field selector with what the server can filter too.

@@ -111,19 +111,26 @@ func injectRemoval(ctx context.Context, h experiments.Hit, remove func(record, *
 	}
 	uid := types.UID(r.Object.UID)
 	options := metav1.DeleteOptions{GracePeriodSeconds: r.Pod.Grace, Preconditions: &metav1.Preconditions{UID: &uid}}
-	// A call whose answer is lost may have been carried out, so the proof decides.
-	err = remove(r, client, options)
-	if err != nil && !kube.Uncertain(err) && !kube.NotFound(err) {
-		return experiments.Proof{}, err
+	// A call whose answer is lost may have been carried out, so the proof decides. The UID
+	// makes it safe to try again.
+	for try := 1; ; try++ {
+		err = remove(r, client, options)
+		if err != nil && !kube.Uncertain(err) && !kube.NotFound(err) && !kube.Conflict(err) {
+			return experiments.Proof{}, err
+		}
+		seen, going, reading := r.going(ctx, client)
+		switch {
+		case reading != nil:
+			return experiments.Proof{}, errors.Join(err, reading)
+		case going:
+			return experiments.Proof{Seen: seen}, nil
+		case err == nil || try == tries:
+			return experiments.Proof{}, errors.Join(err, fmt.Errorf("%s still runs after it was deleted: %s", r.Object, seen))
+		}
+		if ended := pause(ctx, try); ended != nil {
+			return experiments.Proof{}, errors.Join(ended, err)
+		}
 	}
-	seen, going, reading := r.going(ctx, client)
-	if reading != nil {
-		return experiments.Proof{}, errors.Join(err, reading)
-	}
-	if !going {
-		return experiments.Proof{}, errors.Join(err, fmt.Errorf("%s still runs after it was deleted: %s", r.Object, seen))
-	}
-	return experiments.Proof{Seen: seen}, nil
 }
 
 // going tells whether the pod that was planned is gone or on its way.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +41,14 @@ func (*ResourceQuota) Lasts() bool { return true }
 
 // Rights lists what the fault must be allowed to do and to undo.
 func (f *ResourceQuota) Rights() []kube.Right {
-	return f.Scope.creationRights(kube.ResourceQuotas, "starve the namespace and end it")
+	list := f.Scope.creationRights(kube.ResourceQuotas, "starve the namespace and end it")
+	for _, namespace := range f.named() {
+		if isPattern(namespace) {
+			namespace = ""
+		}
+		list = append(list, optOutRights(namespace)...)
+	}
+	return list
 }
 
 // Plan reads the namespaces.
@@ -48,7 +58,28 @@ func (f *ResourceQuota) Plan(ctx context.Context, d experiments.Draw) ([]experim
 	if f.PodsAllowed == 0 {
 		effect = "let no pod be created"
 	}
-	return f.Scope.planCreations(ctx, d, f.Rights(), f.Fuse, manifest, effect, "delete the quota")
+	hits, err := f.Scope.planCreations(ctx, d, f.Rights(), f.Fuse, manifest, effect, "delete the quota")
+	if err != nil {
+		return nil, err
+	}
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	for _, hit := range hits {
+		r, _, err := read(hit)
+		if err != nil {
+			return nil, err
+		}
+		out, err := optedOut(ctx, client, r.Object.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		if len(out) > 0 {
+			return nil, fmt.Errorf("in namespace %s these bear the annotation %s, and a quota would not pass them by: %s", r.Object.Namespace, ExcludeAnnotation, strings.Join(slices.Sorted(maps.Keys(out)), ", "))
+		}
+	}
+	return hits, nil
 }
 
 // Inject arms the fuse, creates the quota and reads it back.

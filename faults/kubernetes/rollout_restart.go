@@ -77,6 +77,10 @@ func (f *RolloutRestart) Plan(ctx context.Context, d experiments.Draw) ([]experi
 			problems = append(problems, err)
 			continue
 		}
+		if optsOut(thing) {
+			problems = append(problems, fmt.Errorf("%s: it bears the annotation %s", resource.In(space.Name, name), ExcludeAnnotation))
+			continue
+		}
 		if thing.At("spec", "paused") == true {
 			problems = append(problems, fmt.Errorf("%s is paused: no rollout would begin; resume it first", resource.In(space.Name, name)))
 			continue
@@ -121,6 +125,9 @@ func (*RolloutRestart) Inject(ctx context.Context, h experiments.Hit) (experimen
 		now := thing.Text("spec", "template", "metadata", "annotations", restartAnnotation)
 		if now == r.stamp() {
 			return nil, nil
+		}
+		if optsOut(thing) {
+			return nil, fmt.Errorf("%s bears the annotation %s by now; nothing was done", r.Object, ExcludeAnnotation)
 		}
 		if now != r.Restart.Before {
 			return nil, fmt.Errorf("%s moved since the plan: somebody restarted it meanwhile (%s); nothing was done", r.Object, now)

@@ -60,7 +60,8 @@ func (s Scope) rights() []kube.Right {
 		if isPattern(name) {
 			return []kube.Right{{Verb: "list", Resource: kube.Namespaces, Why: "find the namespaces that match"}}
 		}
-		list = append(list, kube.Right{Verb: "get", Resource: kube.Namespaces, Name: name, Why: "see whether the namespace may be touched"})
+		// A namespace is asked for within itself, so that a role in it is enough.
+		list = append(list, kube.Right{Verb: "get", Resource: kube.Namespaces, Namespace: name, Name: name, Why: "see whether the namespace may be touched"})
 	}
 	return list
 }

@@ -15,14 +15,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
 // pki is a certificate authority and what it signs, as files in a folder.
 type pki struct {
-	dir    string
-	ca     *x509.Certificate
-	key    *ecdsa.PrivateKey
+	dir string
+	ca  *x509.Certificate
+	key *ecdsa.PrivateKey
+
+	mu     sync.Mutex
 	serial int64
 }
 
@@ -83,9 +86,12 @@ func (p *pki) issue(name, commonName string, organisation []string, hosts ...str
 	if err != nil {
 		return fmt.Errorf("make certificate %s: %w", name, err)
 	}
+	p.mu.Lock()
 	p.serial++
+	serial := p.serial
+	p.mu.Unlock()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(p.serial), Subject: pkix.Name{CommonName: commonName, Organization: organisation},
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: commonName, Organization: organisation},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(validFor),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},

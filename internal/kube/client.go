@@ -155,9 +155,34 @@ func (r Ref) String() string {
 // quiet keeps client-go from writing on standard error what is in its errors too.
 func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, klog.New(nil)) }
 
-// call makes one call with a deadline of its own and says in its error what was
-// tried on what.
+// readTries is how often a read is tried whose answer got lost or was garbled.
+const readTries = 3
+
+// call makes a call and says in its error what was tried on what. Reads are tried
+// again; whether a write was carried out whose answer got lost is for the caller to find
+// out.
 func (c *Client) call(ctx context.Context, verb string, r Ref, prepare func(*rest.Request) *rest.Request, into runtime.Object) error {
+	return c.again(ctx, verb, func() error { return c.callOnce(ctx, verb, r, prepare, into) })
+}
+
+// again makes a call, and a read up to readTries times, unless it took all of its time.
+func (c *Client) again(ctx context.Context, verb string, once func() error) error {
+	for try := 1; ; try++ {
+		err := once()
+		var silent silence
+		if verb != "GET" || !Uncertain(err) || errors.As(err, &silent) || ctx.Err() != nil || try == readTries {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(try) * 50 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// callOnce makes one call with a deadline of its own.
+func (c *Client) callOnce(ctx context.Context, verb string, r Ref, prepare func(*rest.Request) *rest.Request, into runtime.Object) error {
 	client, err := c.group(r.Resource)
 	if err != nil {
 		return err
@@ -171,11 +196,15 @@ func (c *Client) call(ctx context.Context, verb string, r Ref, prepare func(*res
 	if r.Sub != "" {
 		request = request.SubResource(r.Sub)
 	}
+	if r.Sub == "eviction" {
+		// A budget that does not allow it now says 429 too: that is for the caller.
+		request = request.MaxRetries(0)
+	}
 	result := prepare(request).Do(limited)
 	if into != nil {
 		err = result.Into(into)
 	} else {
-		err = result.Error()
+		_, err = result.Get() // an answer that is none of an API server is no success
 	}
 	if err == nil {
 		return nil
@@ -332,8 +361,11 @@ func List[L interface {
 	}
 }
 
-// NotFound tells that an object is not there.
-func NotFound(err error) bool { return apierrors.IsNotFound(err) }
+// NotFound tells that an object is not there, in an API server's words: the 404 of
+// whatever stands before it says nothing of the object.
+func NotFound(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
 
 // Conflict tells that an object is not in the state that the call was made for: a
 // precondition failed, or the test of a patch.

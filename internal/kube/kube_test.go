@@ -44,23 +44,23 @@ func TestWhichClusterIsMeant(t *testing.T) {
 	}
 	list := string(os.PathListSeparator)
 	for name, it := range map[string]struct {
-		connection Kubernetes
+		connection *Kubernetes
 		variable   string // KUBECONFIG
 		server     string
 		wrong      string
 	}{
-		"the current context of KUBECONFIG":          {Kubernetes{}, dev, "https://dev:6443", ""},
-		"another context of it":                      {Kubernetes{Context: "staging"}, dev, "https://staging:6443", ""},
-		"a file that is named goes before":           {Kubernetes{Kubeconfig: dev}, other, "https://dev:6443", ""},
-		"a context of the second of several files":   {Kubernetes{Context: "other"}, dev + list + other, "https://other:6443", ""},
-		"of two definitions the first counts":        {Kubernetes{Context: "dev"}, dev + list + other, "https://dev:6443", ""},
-		"a file of several that is not there":        {Kubernetes{}, missing + list + dev, "https://dev:6443", ""},
-		"a context that is not there":                {Kubernetes{Context: "prod"}, dev, "", `has no context "prod"; there are: dev, staging`},
-		"no current context":                         {Kubernetes{}, other, "", `has no context ""; there are: dev, other`},
-		"a file that is named and is not there":      {Kubernetes{Kubeconfig: missing}, dev, "", "no kubeconfig at " + missing},
-		"nothing is there, and this is no pod":       {Kubernetes{}, missing, "", "no kubeconfig at " + missing + ": set kubeconfig in the kubernetes block, or $KUBECONFIG"},
-		"a file that is no kubeconfig":               {Kubernetes{Kubeconfig: wrong}, "", "", "read the kubeconfig " + wrong},
-		"a context of a file that is not among them": {Kubernetes{Kubeconfig: dev, Context: "other"}, other, "", `has no context "other"`},
+		"the current context of KUBECONFIG":          {&Kubernetes{}, dev, "https://dev:6443", ""},
+		"another context of it":                      {&Kubernetes{Context: "staging"}, dev, "https://staging:6443", ""},
+		"a file that is named goes before":           {&Kubernetes{Kubeconfig: dev}, other, "https://dev:6443", ""},
+		"a context of the second of several files":   {&Kubernetes{Context: "other"}, dev + list + other, "https://other:6443", ""},
+		"of two definitions the first counts":        {&Kubernetes{Context: "dev"}, dev + list + other, "https://dev:6443", ""},
+		"a file of several that is not there":        {&Kubernetes{}, missing + list + dev, "https://dev:6443", ""},
+		"a context that is not there":                {&Kubernetes{Context: "prod"}, dev, "", `has no context "prod"; there are: dev, staging`},
+		"no current context":                         {&Kubernetes{}, other, "", `has no context ""; there are: dev, other`},
+		"a file that is named and is not there":      {&Kubernetes{Kubeconfig: missing}, dev, "", "no kubeconfig at " + missing},
+		"nothing is there, and this is no pod":       {&Kubernetes{}, missing, "", "no kubeconfig at " + missing + ": set kubeconfig in the kubernetes block, or $KUBECONFIG"},
+		"a file that is no kubeconfig":               {&Kubernetes{Kubeconfig: wrong}, "", "", "read the kubeconfig " + wrong},
+		"a context of a file that is not among them": {&Kubernetes{Kubeconfig: dev, Context: "other"}, other, "", `has no context "other"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", it.variable)

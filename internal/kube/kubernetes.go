@@ -82,7 +82,7 @@ func (k *Kubernetes) Open(ctx context.Context) error {
 		return err
 	}
 	if _, err := client.Version(ctx); err != nil {
-		return fmt.Errorf("%w; is it the right cluster (%s), and is it up?", err, reach)
+		return fmt.Errorf("%w; is %s the right cluster?", err, reach)
 	}
 	k.client = client
 	return nil
@@ -118,19 +118,25 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	text, err := client.Get().AbsPath("/version").DoRaw(ctx)
-	if err != nil {
-		return "", fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, err)
-	}
 	var version struct {
 		GitVersion string `json:"gitVersion"`
 	}
-	if err := json.Unmarshal(text, &version); err != nil || version.GitVersion == "" {
-		return "", fmt.Errorf("what answers at %s is no Kubernetes API server: it says %.60q", c.config.Host, text)
-	}
-	return version.GitVersion, nil
+	err = c.again(ctx, "GET", func() error {
+		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		text, err := client.Get().AbsPath("/version").DoRaw(limited)
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			err = silence{c.timeout}
+		}
+		if err != nil {
+			return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, err)
+		}
+		if err := json.Unmarshal(text, &version); err != nil || version.GitVersion == "" {
+			return fmt.Errorf("what answers at %s is no Kubernetes API server: it says %.60q", c.config.Host, text)
+		}
+		return nil
+	})
+	return version.GitVersion, err
 }
 
 // Reach is how to get to an API server again, from another process on a machine

@@ -38,6 +38,9 @@ func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
 		return nil, err
 	}
 	thing, err := ParseThing(text)
+	if err == nil && r.Name != "" && r.Sub == "" && (thing.Text("metadata", "name") != r.Name || thing.Text("metadata", "uid") == "") {
+		err = fmt.Errorf("its answer is no %s: %.80q", r.Kind, text)
+	}
 	if err != nil {
 		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
 	}
@@ -56,7 +59,15 @@ func ParseThing(text []byte) (Thing, error) {
 }
 
 // Text reads an object as the JSON text that the API server sent.
-func (c *Client) Text(ctx context.Context, r Ref) ([]byte, error) {
+func (c *Client) Text(ctx context.Context, r Ref) (text []byte, err error) {
+	err = c.again(ctx, "GET", func() error {
+		text, err = c.textOnce(ctx, r)
+		return err
+	})
+	return text, err
+}
+
+func (c *Client) textOnce(ctx context.Context, r Ref) ([]byte, error) {
 	client, err := c.group(r.Resource)
 	if err != nil {
 		return nil, err

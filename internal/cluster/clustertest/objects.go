@@ -25,7 +25,7 @@ import (
 var counter atomic.Int64
 
 func unique(prefix string) string {
-	return fmt.Sprintf("%s-%x-%d", prefix, os.Getpid(), counter.Add(1))
+	return fmt.Sprintf("%s-%x-%04d", prefix, os.Getpid(), counter.Add(1))
 }
 
 // Namespace makes a namespace that takes pods. In a cluster of the user's it goes when
@@ -338,4 +338,21 @@ func (c *Cluster) do(ctx context.Context, method, path string, body []byte) ([]b
 	}
 	text, err := io.ReadAll(answer.Body)
 	return text, answer.StatusCode, errors.Join(err, answer.Body.Close())
+}
+
+// User is somebody without any right.
+type User struct{ Name, Kubeconfig string }
+
+// User makes a user without any right, with a certificate.
+func (c *Cluster) User(t testing.TB) User {
+	t.Helper()
+	if c.Plane == nil {
+		t.Skip("needs the authority of the cluster's certificates, which " + useVariable + " does not name")
+	}
+	name := unique("user")
+	path, err := c.Plane.User(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return User{name, path}
 }
