@@ -52,7 +52,7 @@ func (l Language) Load(path string, options Options) (*Configuration, *Diagnosti
 		c.connectionTypes[reflect.TypeOf(kind.make())] = kind.name
 	}
 	c.functions = c.makeFunctions()
-	p := &pass{c: c, locals: map[string]cty.Value{}, broken: map[string]int{}}
+	p := &pass{c: c, locals: map[string]cty.Value{}, broken: map[string]int{}, unsettled: map[string][]string{}}
 
 	bodies := p.parse(p.files(path))
 	c.source.Digest = digest(c.source.Files)
@@ -64,8 +64,9 @@ func (l Language) Load(path string, options Options) (*Configuration, *Diagnosti
 	}
 	p.declare()
 	for _, block := range c.scenarios {
-		p.scenario(block)
+		c.draft.Experiments = append(c.draft.Experiments, p.scenario(block))
 	}
+	c.draft.Unsettled = p.unsettled
 	p.settle()
 	if !p.list.HasErrors() {
 		// What is wrong may be the very place that was to use it.

@@ -107,6 +107,7 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 		newRecoverCommand(global),
 		newReportCommand(global),
 		newRunsCommand(global),
+		newRBACCommand(global),
 		newSandboxCommand(),
 		newWatchdogCommand(global),
 	)

@@ -51,7 +51,6 @@ func (*NodeDrain) Lasts() bool { return true }
 func (f *NodeDrain) Rights() []kube.Right {
 	return append(f.Nodes.nodeRights("drain a node and open it again"),
 		kube.Right{Verb: "list", Resource: kube.Pods, Why: "find the pods of the node"},
-		kube.Right{Verb: "get", Resource: kube.Pods, Why: "see what became of a pod"},
 		kube.Right{Verb: "create", Resource: kube.Pods, Sub: "eviction", Why: "evict the pods of the node"},
 		kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Why: "see what must stay"})
 }
