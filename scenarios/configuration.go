@@ -51,6 +51,31 @@ type Configuration struct {
 	public  []string // texts that nonsensitive() let through
 
 	known *pass // made by Open
+	draft Draft
+}
+
+// Draft is the scenarios of a configuration as far as they are known while no
+// connection is open.
+type Draft struct {
+	Experiments []*experiments.Experiment
+	// Unsettled names the attributes of a fault or a probe, by its origin, that are not
+	// known yet: they are zero.
+	Unsettled map[string][]string
+}
+
+// Draft is made by Load, without a network. It means something if the diagnostics
+// have no errors.
+func (c *Configuration) Draft() Draft { return c.draft }
+
+// unsettle notes the attributes of a block that are not known yet.
+func (p *pass) unsettle(origin string, out *outcome) {
+	if p.unsettled == nil {
+		return
+	}
+	for name := range out.unknown {
+		p.unsettled[origin] = append(p.unsettled[origin], name)
+	}
+	slices.Sort(p.unsettled[origin])
 }
 
 // Source is the exact text of the configuration.

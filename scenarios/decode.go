@@ -28,6 +28,9 @@ type pass struct {
 	probes map[string]*experiments.Probed
 	// open tells that the connections are open.
 	open bool
+	// unsettled collects, by the origin of a probe or a fault, the attributes that are
+	// known only when the connections are open.
+	unsettled map[string][]string
 	// syntax is the syntax errors, and broken the offset in each file with one from
 	// which on other problems may follow from it.
 	syntax hcl.Diagnostics

@@ -42,6 +42,7 @@ func (p *pass) fault(s *assembly, block *hclsyntax.Block) {
 		Fault:    fault,
 		Origin:   p.c.origin(header(block)),
 	}
+	p.unsettle(plan.Origin, out)
 	if common.Every != nil {
 		plan.Schedule.Every = *common.Every
 	}

@@ -63,7 +63,7 @@ func (l Language) begin(options Options) *pass {
 		c.connectionTypes[reflect.TypeOf(kind.make())] = kind.name
 	}
 	c.functions = c.makeFunctions()
-	return &pass{c: c, locals: map[string]cty.Value{}, failedLocals: map[string]bool{}, broken: map[string]int{}}
+	return &pass{c: c, locals: map[string]cty.Value{}, failedLocals: map[string]bool{}, broken: map[string]int{}, unsettled: map[string][]string{}}
 }
 
 func (p *pass) load(files []file) (*Configuration, *Diagnostics) {
@@ -78,8 +78,9 @@ func (p *pass) load(files []file) (*Configuration, *Diagnostics) {
 	}
 	p.declare()
 	for _, block := range c.scenarios {
-		p.scenario(block)
+		c.draft.Experiments = append(c.draft.Experiments, p.scenario(block))
 	}
+	c.draft.Unsettled = p.unsettled
 	p.settle()
 	if !p.list.HasErrors() {
 		// What is wrong may be the very place that was to use it.

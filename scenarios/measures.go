@@ -98,6 +98,7 @@ func (p *pass) probe(block *hclsyntax.Block, into *experiments.Probed) {
 	var common probeBlock
 	out := p.body(block, what, nil, nil, &common, value)
 	p.validate(block, what, value, out)
+	p.unsettle(into.Origin, out)
 	p.pace(block, what, common.Every, out)
 	if at, given := out.given["timeout"]; given && (common.Timeout <= 0 || common.Timeout > longestTimeout) {
 		p.errorf(at, "Timeout out of range", "The timeout of one measurement is above 0s and at most %s, so that a system that hangs cannot hold up the guards.", experiments.FormatDuration(longestTimeout))

@@ -195,9 +195,24 @@ func (p Pods) readyRights() []kube.Right {
 		if isPattern(namespace) {
 			namespace = ""
 		}
-		for _, resource := range []kube.Resource{kube.ReplicaSets, kube.StatefulSets} {
+		for _, resource := range readyIn(p.Owner) {
 			list = append(list, kube.Right{Verb: "get", Resource: resource, Namespace: namespace, Why: "see how many pods of the workload are ready"})
 		}
 	}
 	return list
+}
+
+// readyIn are the sorts of workloads whose ready pods are counted: those that pods of
+// an owner, or of any, can belong to.
+func readyIn(owner string) []kube.Resource {
+	resource, _, err := workload(owner)
+	switch {
+	case err != nil: // any
+		return []kube.Resource{kube.ReplicaSets, kube.StatefulSets}
+	case resource == kube.Deployments, resource == kube.ReplicaSets:
+		return []kube.Resource{kube.ReplicaSets}
+	case resource == kube.StatefulSets:
+		return []kube.Resource{kube.StatefulSets}
+	}
+	return nil
 }

@@ -36,7 +36,7 @@ func (s Scope) creationRights(resource kube.Resource, why string) []kube.Right {
 		for _, verb := range []string{"get", "create", "patch", "delete"} {
 			list = append(list, kube.Right{Verb: verb, Resource: kube.Jobs, Namespace: namespace, Why: "have a fuse that the cluster itself keeps"})
 		}
-		list = append(list, leaseRights(namespace)...)
+		list = append(list, leaseRights(namespace, leaseName)...)
 	}
 	return list
 }

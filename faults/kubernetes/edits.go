@@ -26,7 +26,7 @@ func (s Scope) editRights(resource kube.Resource, name, why string) []kube.Right
 		for _, verb := range []string{"get", "patch"} {
 			list = append(list, kube.Right{Verb: verb, Resource: resource, Namespace: namespace, Name: name, Why: why})
 		}
-		list = append(list, leaseRights(namespace)...)
+		list = append(list, leaseRights(namespace, leaseName)...)
 	}
 	return list
 }

@@ -30,18 +30,22 @@ const (
 // Claims gives a kind its leases: it implements [experiments.Keeper].
 type Claims struct{}
 
+// clusterLease is the name of the lease of what lives in no namespace.
+func clusterLease(kind, name string) string { return leaseName + "-" + kind + "-" + name }
+
 func leaseOf(o object) kube.Ref {
 	if o.Cluster && o.Resource != kube.Namespaces.Name {
-		return kube.Leases.In(leaseNamespace, leaseName+"-"+o.Kind+"-"+o.Name)
+		return kube.Leases.In(leaseNamespace, clusterLease(o.Kind, o.Name))
 	}
 	return kube.Leases.In(o.Namespace, leaseName)
 }
 
-// leaseRights are needed to take, renew and give back the lease of a namespace.
-func leaseRights(namespace string) []kube.Right {
-	var list []kube.Right
-	for _, verb := range []string{"get", "create", "update", "delete"} {
-		list = append(list, kube.Right{Verb: verb, Resource: kube.Leases, Namespace: namespace, Why: "keep other runners away"})
+// leaseRights are needed to take, renew and give back the lease of a name in a
+// namespace; an empty name stands for any. What is created has no name yet.
+func leaseRights(namespace, name string) []kube.Right {
+	list := []kube.Right{{Verb: "create", Resource: kube.Leases, Namespace: namespace, Why: "keep other runners away"}}
+	for _, verb := range []string{"get", "update", "delete"} {
+		list = append(list, kube.Right{Verb: verb, Resource: kube.Leases, Namespace: namespace, Name: name, Why: "keep other runners away"})
 	}
 	return list
 }

@@ -52,7 +52,6 @@ func (*NodeDrain) Lasts() bool { return true }
 // Rights lists what the fault must be allowed to do and to undo.
 func (f *NodeDrain) Rights() []kube.Right {
 	return append(append(f.Nodes.nodeRights("drain a node and open it again"), shelterRights()...),
-		kube.Right{Verb: "get", Resource: kube.Pods, Why: "see what became of a pod"},
 		kube.Right{Verb: "create", Resource: kube.Pods, Sub: "eviction", Why: "evict the pods of the node"},
 		kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Why: "see what must stay"})
 }

@@ -43,12 +43,19 @@ func (n Nodes) validate() []experiments.Problem {
 
 // nodeRights are needed to find nodes, change them, and change them back.
 func (n Nodes) nodeRights(why string) []kube.Right {
-	var list []kube.Right
-	for _, verb := range []string{"list", "get", "patch"} {
-		list = append(list, kube.Right{Verb: verb, Resource: kube.Nodes, Why: why})
+	name, lease := "", ""
+	if n.Node != "" && !isPattern(n.Node) {
+		name, lease = n.Node, clusterLease(kube.Nodes.Kind, n.Node)
 	}
-	return append(list, leaseRights(leaseNamespace)...)
+	list := []kube.Right{{Verb: "list", Resource: kube.Nodes, Why: why}}
+	for _, verb := range []string{"get", "patch"} {
+		list = append(list, kube.Right{Verb: verb, Resource: kube.Nodes, Name: name, Why: why})
+	}
+	return append(list, leaseRights(leaseNamespace, lease)...)
 }
+
+// Cluster is where the nodes are.
+func (n Nodes) Cluster() *kube.Kubernetes { return n.Kubernetes }
 
 // choose finds the nodes and draws among them.
 func (n Nodes) choose(ctx context.Context, client *kube.Client, d experiments.Draw) ([]corev1.Node, string, error) {

@@ -79,8 +79,8 @@ func (p Pods) podRights() []kube.Right {
 		add(namespace, "get", kube.Pods, "see what became of a pod")
 		add(namespace, "list", kube.DisruptionBudget, "see what must stay")
 		list = append(list, optOutRights(namespace)...)
-		if resource, _, err := workload(p.Owner); err == nil {
-			add(namespace, "get", resource, "find the workload")
+		if resource, name, err := workload(p.Owner); err == nil {
+			list = append(list, kube.Right{Verb: "get", Resource: resource, Namespace: namespace, Name: name, Why: "find the workload"})
 			if resource == kube.Deployments {
 				add(namespace, "list", kube.ReplicaSets, "find the pods of the deployment")
 			}

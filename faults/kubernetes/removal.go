@@ -34,7 +34,7 @@ func (p Pods) removal(verb, sub, why string) []kube.Right {
 			namespace = ""
 		}
 		list = append(list, kube.Right{Verb: verb, Resource: kube.Pods, Sub: sub, Namespace: namespace, Why: why})
-		list = append(list, leaseRights(namespace)...)
+		list = append(list, leaseRights(namespace, leaseName)...)
 	}
 	return list
 }

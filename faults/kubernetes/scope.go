@@ -23,6 +23,9 @@ type Scope struct {
 	Namespaces []string         `hcl:"namespaces,optional" doc:"Several namespaces, or patterns of their names with * and ?." example:"[\"shop\", \"stock-*\"]"`
 }
 
+// Cluster is where the namespaces are.
+func (s Scope) Cluster() *kube.Kubernetes { return s.Kubernetes }
+
 // validate checks that namespaces are named one way.
 func (s Scope) validate() []experiments.Problem {
 	var problems []experiments.Problem
@@ -60,7 +63,7 @@ func (s Scope) rights() []kube.Right {
 		if isPattern(name) {
 			return []kube.Right{{Verb: "list", Resource: kube.Namespaces, Why: "find the namespaces that match"}}
 		}
-		// A namespace is asked for within itself, so that a role in it is enough.
+		// The namespace itself counts as within it, so that no cluster role is needed.
 		list = append(list, kube.Right{Verb: "get", Resource: kube.Namespaces, Namespace: name, Name: name, Why: "see whether the namespace may be touched"})
 	}
 	return list
