@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,12 @@ var gamedayProgram = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(cache, "gameday-test", "gameday-e2e")
+	// Two checkouts must not use each other's.
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, "gameday-test", fmt.Sprintf("gameday-e2e-%x", sha256.Sum256([]byte(here)))[:32])
 	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build gameday: %w\n%s", err, output)
 	}
