@@ -30,7 +30,7 @@ func realNode(t *testing.T, namespace string) node {
 	}
 	n := node{t, namespace}
 	n.kubectl("", "create", "namespace", namespace)
-	n.kubectl("", "wait", "--for=jsonpath={.metadata.name}=default", "serviceaccount/default", "--timeout=60s")
+	n.kubectl("", "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
 	t.Cleanup(func() { n.kubectl("", "delete", "namespace", namespace) })
 	return n
 }
