@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -139,9 +138,6 @@ func (o outliner) hit(h *experiments.HitResult) hitRow {
 	row := hitRow{
 		Letter: o.letterOf(h.Fault), Fault: o.clean(h.Fault), Target: o.clean(h.Target), Effect: o.clean(h.Effect),
 		Proof: o.clean(h.Proof), MendedProof: o.clean(h.Mended), Error: o.clean(h.Error),
-	}
-	for _, f := range h.Findings {
-		row.MendedProof = strings.TrimPrefix(row.MendedProof+"; ", "; ") + o.clean(f.Text) + " after " + sayDuration(f.After)
 	}
 	if h.Round > 1 {
 		row.Fault += ", round " + strconv.Itoa(h.Round)

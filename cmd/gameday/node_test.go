@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -195,7 +196,8 @@ func kubernetesWorld(t *testing.T) ([]string, func(string)) {
 			}
 			ready := false
 			for _, finding := range hit.Findings {
-				ready = ready || finding.Name == "ready" && finding.After > 0 && strings.Contains(report, finding.Text+" after ")
+				said := regexp.MustCompile(regexp.QuoteMeta(finding.Text) + `, [0-9.]+m?s after the hit`)
+				ready = ready || finding.Name == "ready" && finding.After > 0 && said.MatchString(report)
 			}
 			if !ready {
 				t.Errorf("the report does not say how long the replacement of %s took to be ready: %v", hit.Target, hit.Findings)
