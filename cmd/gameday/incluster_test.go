@@ -8,9 +8,9 @@ import (
 	"github.com/gameday-sh/gameday/internal/cluster"
 )
 
-// runner is gameday as a pod, with a service account that may do what one pod_kill
+// runnerAccount is gameday as a pod, with a service account that may do what one pod_kill
 // in the namespace "victims" needs, and no more.
-const runner = `
+const runnerAccount = `
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: gameday, namespace: %[1]s}
@@ -70,7 +70,7 @@ spec:
 `
 
 // ran has gameday run a scenario in a pod, and gives its exit code and what it said.
-func (n node) ran(name, scenario string) (code, said string) {
+func (n nodeBed) ran(name, scenario string) (code, said string) {
 	n.t.Helper()
 	indented := "    " + strings.ReplaceAll(strings.TrimSpace(scenario), "\n", "\n    ")
 	n.kubectl(fmt.Sprintf(runnerPod, name, indented, cluster.GamedayImage), "apply", "-f", "-")
@@ -85,10 +85,10 @@ func (n node) ran(name, scenario string) (code, said string) {
 // leaves the namespace alone that it is in.
 func TestRealRunnerInsideOfTheCluster(t *testing.T) {
 	victims := realNode(t, "victims")
-	url := victims.deploy(shop{name: "checkout", replicas: 2})
+	url := victims.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := victims.pods("checkout")
 	home := realNode(t, "gameday")
-	home.kubectl(fmt.Sprintf(runner, home.namespace, victims.namespace), "--namespace=", "apply", "-f", "-")
+	home.kubectl(fmt.Sprintf(runnerAccount, home.namespace, victims.namespace), "--namespace=", "apply", "-f", "-")
 	scenario := func(namespace string) string {
 		return fmt.Sprintf(`
 kubernetes {}

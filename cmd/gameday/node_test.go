@@ -17,19 +17,19 @@ import (
 	"github.com/gameday-sh/gameday/internal/cluster"
 )
 
-// node is a cluster with a real node, in which a test has a namespace of its own.
-type node struct {
+// nodeBed is a cluster with a real node, in which a test has a namespace of its own.
+type nodeBed struct {
 	t         *testing.T
 	namespace string
 }
 
 // realNode gives the cluster that `make e2e` starts: pods there are real containers.
-func realNode(t *testing.T, namespace string) node {
+func realNode(t *testing.T, namespace string) nodeBed {
 	t.Helper()
 	if os.Getenv("GAMEDAY_TEST_NODE") == "" {
 		t.Skip("needs a real node: make e2e")
 	}
-	n := node{t, namespace}
+	n := nodeBed{t, namespace}
 	n.kubectl("", "create", "namespace", namespace)
 	n.kubectl("", "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
 	t.Cleanup(func() { n.kubectl("", "delete", "namespace", namespace) })
@@ -37,7 +37,7 @@ func realNode(t *testing.T, namespace string) node {
 }
 
 // kubectl runs a command in the test's namespace and gives what it says.
-func (n node) kubectl(stdin string, args ...string) string {
+func (n nodeBed) kubectl(stdin string, args ...string) string {
 	n.t.Helper()
 	command := exec.Command("kubectl", append([]string{"-n", n.namespace}, args...)...)
 	command.Stdin = strings.NewReader(stdin)
@@ -50,8 +50,8 @@ func (n node) kubectl(stdin string, args ...string) string {
 	return strings.TrimSpace(string(output))
 }
 
-// shop is a web server with a Service before it.
-type shop struct {
+// nodeShop is a web server with a Service before it.
+type nodeShop struct {
 	name     string
 	image    string // left out: with a `kill` in it
 	replicas int
@@ -59,7 +59,7 @@ type shop struct {
 }
 
 // deploy starts a shop, waits until it is ready, and gives its Service's URL.
-func (n node) deploy(s shop) string {
+func (n nodeBed) deploy(s nodeShop) string {
 	n.t.Helper()
 	if s.image == "" {
 		s.image = cluster.ShopImage
@@ -102,8 +102,8 @@ spec: {selector: {app: %[1]s}, ports: [{port: 80, targetPort: 8080}]}
 	return url
 }
 
-// pod is what a test looks at of a pod.
-type pod struct {
+// nodePod is what a test looks at of a pod.
+type nodePod struct {
 	Metadata struct{ Name, UID string }
 	Spec     struct{ NodeName string }
 	Status   struct {
@@ -113,7 +113,7 @@ type pod struct {
 	}
 }
 
-func (p pod) ready() bool {
+func (p nodePod) ready() bool {
 	for _, condition := range p.Status.Conditions {
 		if condition.Type == "Ready" {
 			return condition.Status == "True"
@@ -123,9 +123,9 @@ func (p pod) ready() bool {
 }
 
 // pods lists those of an app.
-func (n node) pods(app string) []pod {
+func (n nodeBed) pods(app string) []nodePod {
 	n.t.Helper()
-	var list struct{ Items []pod }
+	var list struct{ Items []nodePod }
 	if err := json.Unmarshal([]byte(n.kubectl("", "get", "pods", "-l", "app="+app, "-o", "json")), &list); err != nil {
 		n.t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func (n node) pods(app string) []pod {
 }
 
 // start runs a scenario against the namespace's cluster; the reports go to the folder.
-func (n node) start(text string) (run *process, out string) {
+func (n nodeBed) start(text string) (run *process, out string) {
 	n.t.Helper()
 	out = n.t.TempDir()
 	file := filepath.Join(out, "scenario.hcl")
@@ -141,8 +141,8 @@ func (n node) start(text string) (run *process, out string) {
 	return gameday(n.t, n.t.TempDir(), "run", "--plain", "--out", out, file), out
 }
 
-// result reads the one result in a folder, and its report as text.
-func result(t *testing.T, out string) (experiments.Result, string) {
+// nodeResult reads the one result in a folder, and its report as text.
+func nodeResult(t *testing.T, out string) (experiments.Result, string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(out, "*", "result.json"))
 	if err != nil || len(found) != 1 {
@@ -168,7 +168,7 @@ func result(t *testing.T, out string) (experiments.Result, string) {
 // how long its replacement took to be ready.
 func kubernetesWorld(t *testing.T) ([]string, func(string)) {
 	n := realNode(t, "example")
-	url := n.deploy(shop{name: "checkout", replicas: 3})
+	url := n.deploy(nodeShop{name: "checkout", replicas: 3})
 	n.kubectl("", "create", "poddisruptionbudget", "checkout", "--selector=app=checkout", "--min-available=2")
 	poll(t, text("the budget to be counted"), func() bool {
 		return n.kubectl("", "get", "poddisruptionbudget", "checkout", "-o", "jsonpath={.status.disruptionsAllowed}") == "1"
@@ -179,7 +179,7 @@ func kubernetesWorld(t *testing.T) ([]string, func(string)) {
 	}
 	out := t.TempDir()
 	return []string{"--out", out, "--var", "namespace=" + n.namespace, "--var", "url=" + url}, func(string) {
-		r, report := result(t, out)
+		r, report := nodeResult(t, out)
 		if len(r.Hits) < 3 {
 			t.Errorf("%d pods were killed in %v, want at least 3", len(r.Hits), r.Faults)
 		}
@@ -223,7 +223,7 @@ func kubernetesWorld(t *testing.T) ([]string, func(string)) {
 
 // within waits up to a minute, which a busy node may take; of a run that is given, not
 // beyond its end.
-func (n node) within(run *process, what string, ready func() bool) {
+func (n nodeBed) within(run *process, what string, ready func() bool) {
 	n.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(100 * time.Millisecond) {
 		said := ""
@@ -243,7 +243,7 @@ func (n node) within(run *process, what string, ready func() bool) {
 
 // try runs a scenario of one fault while the URL is asked; during says that it must go
 // on answering.
-func (n node) try(url, kind string, during bool, attributes string) (*process, string) {
+func (n nodeBed) try(url, kind string, during bool, attributes string) (*process, string) {
 	n.t.Helper()
 	if !strings.HasPrefix(kind, "node_") {
 		attributes = fmt.Sprintf("namespace = %q\n%s", n.namespace, attributes)
@@ -278,9 +278,9 @@ scenario "try" {
 
 // policies has kube-network-policies enforce network policies on the node, as a
 // network plugin does elsewhere.
-func (n node) policies() {
+func (n nodeBed) policies() {
 	n.t.Helper()
-	system := node{n.t, "kube-system"}
+	system := nodeBed{n.t, "kube-system"}
 	system.kubectl(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -336,17 +336,17 @@ spec:
 func TestRealPartition(t *testing.T) {
 	n := realNode(t, "partitions")
 	n.policies()
-	warehouse := n.deploy(shop{name: "warehouse", replicas: 1})
-	url := n.deploy(shop{name: "front", replicas: 2, upstream: warehouse})
+	warehouse := n.deploy(nodeShop{name: "warehouse", replicas: 1})
+	url := n.deploy(nodeShop{name: "front", replicas: 2, upstream: warehouse})
 	for _, it := range []struct{ name, attributes string }{
 		{"ingress of the warehouse", "selector = \"app=warehouse\"\n    direction = \"ingress\""},
 		{"egress of the front", "selector = \"app=front\"\n    direction = \"egress\"\n    towards = \"app=warehouse\""},
 	} {
 		t.Run(it.name, func(t *testing.T) {
-			n := node{t, n.namespace}
+			n := nodeBed{t, n.namespace}
 			run, out := n.try(url, "network_partition", true, it.attributes+"\n    duration = \"8s\"")
 			run.ends(2*time.Minute, 1, "REFUTED")
-			r, report := result(t, out)
+			r, report := nodeResult(t, out)
 			if r.Hits[0].State != experiments.Whole {
 				t.Errorf("it was left %s: %s", r.Hits[0].State, r.Hits[0].Mended)
 			}
@@ -362,11 +362,11 @@ func TestRealPartition(t *testing.T) {
 
 func TestRealContainerIsKilled(t *testing.T) {
 	n := realNode(t, "containers")
-	url := n.deploy(shop{name: "checkout", replicas: 2})
+	url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := n.pods("checkout")
 	run, out := n.try(url, "container_kill", false, `selector = "app=checkout"`)
 	run.ends(2*time.Minute, 0, "HELD")
-	r, _ := result(t, out)
+	r, _ := nodeResult(t, out)
 	restarts := 0
 	n.within(nil, "both pods to be ready", func() bool {
 		after := n.pods("checkout")
@@ -390,11 +390,11 @@ func TestRealContainerIsKilled(t *testing.T) {
 // that say so, and that do not take half a minute.
 func TestRealContainerThatCannotBeKilled(t *testing.T) {
 	n := realNode(t, "unkillable")
-	url := n.deploy(shop{name: "bare", image: cluster.BareImage, replicas: 2})
+	url := n.deploy(nodeShop{name: "bare", image: cluster.BareImage, replicas: 2})
 	run, _ := n.try(url, "container_kill", true, "selector = \"app=bare\"\n    wait = \"10m\"")
 	run.ends(time.Minute, 5, `its image has no "kill"`, "command = ")
 
-	url = n.deploy(shop{name: "checkout", replicas: 2})
+	url = n.deploy(nodeShop{name: "checkout", replicas: 2})
 	run, _ = n.try(url, "container_kill", true, "selector = \"app=checkout\"\n    command = [\"kill\", \"-s\", \"KILL\", \"1\"]\n    wait = \"3s\"")
 	run.ends(time.Minute, 5, "keeps from process 1 KILL")
 	run, _ = n.try(url, "container_kill", true, "selector = \"app=checkout\"\n    signal = \"KILL\"")
@@ -408,7 +408,7 @@ func TestRealContainerThatCannotBeKilled(t *testing.T) {
 
 func TestRealPodFailsAndComesBack(t *testing.T) {
 	n := realNode(t, "failing")
-	url := n.deploy(shop{name: "checkout", replicas: 2})
+	url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := n.pods("checkout")
 	run, out := n.try(url, "pod_failure", false, "selector = \"app=checkout\"\n    duration = \"8s\"")
 	n.within(run, "a pod that is not ready", func() bool {
@@ -420,7 +420,7 @@ func TestRealPodFailsAndComesBack(t *testing.T) {
 		return false
 	})
 	run.ends(2*time.Minute, 0, "HELD")
-	result(t, out)
+	nodeResult(t, out)
 	n.within(nil, "both pods to be ready", func() bool {
 		for i, pod := range n.pods("checkout") {
 			if pod.Metadata.UID != before[i].Metadata.UID {
@@ -437,7 +437,7 @@ func TestRealPodFailsAndComesBack(t *testing.T) {
 func TestRealWorkloadsSeenThroughTheirService(t *testing.T) {
 	t.Run("rollout_restart", func(t *testing.T) {
 		n := realNode(t, "restarts")
-		url := n.deploy(shop{name: "checkout", replicas: 2})
+		url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 		before := n.pods("checkout")
 		run, _ := n.try(url, "rollout_restart", true, `workload = "deployment/checkout"`)
 		run.ends(2*time.Minute, 0, "HELD")
@@ -453,11 +453,11 @@ func TestRealWorkloadsSeenThroughTheirService(t *testing.T) {
 	})
 	t.Run("deployment_scale to nothing", func(t *testing.T) {
 		n := realNode(t, "scales")
-		url := n.deploy(shop{name: "checkout", replicas: 2})
+		url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 		run, out := n.try(url, "deployment_scale", true, "workload = \"deployment/checkout\"\n    replicas = 0\n    duration = \"6s\"")
 		n.within(run, "all pods to be gone", func() bool { return len(n.pods("checkout")) == 0 })
 		run.ends(2*time.Minute, 1, "REFUTED") // nobody answers meanwhile
-		if r, _ := result(t, out); r.Hits[0].State != experiments.Whole {
+		if r, _ := nodeResult(t, out); r.Hits[0].State != experiments.Whole {
 			t.Errorf("it was left %s: %s", r.Hits[0].State, r.Hits[0].Mended)
 		}
 		n.kubectl("", "rollout", "status", "deployment/checkout", "--timeout=60s")
@@ -467,7 +467,7 @@ func TestRealWorkloadsSeenThroughTheirService(t *testing.T) {
 	})
 	t.Run("node_drain", func(t *testing.T) {
 		n := realNode(t, "drains")
-		url := n.deploy(shop{name: "checkout", replicas: 2})
+		url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 		before := n.pods("checkout")
 		run, _ := n.try(url, "node_drain", false, "node = \""+cluster.RealNode+"\"\n    duration = \"6s\"")
 		n.within(run, "the pods to have no node", func() bool {
