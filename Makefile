@@ -1,6 +1,6 @@
 # Each target is a plain command that a person could type.
 
-.PHONY: build test lint bench demo docs
+.PHONY: build test e2e lint bench demo docs
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -10,6 +10,15 @@ build: ## build bin/gameday
 test: ## run every test, with the race detector
 	go vet ./...
 	go test -race -p 1 -timeout 20m ./...
+
+# Built outside: within the node's network namespace there is no network.
+e2e: ## faults on real pods: root on Linux, with runc, the CNI plugins and iptables
+	go test -tags e2e -run '^TestNode' -count 1 ./internal/cluster
+	go test -c -o bin/e2e/gameday.test ./cmd/gameday
+	go test -c -o bin/e2e/faults.test ./faults
+	cd cmd/gameday && go run ../../internal/cluster/run e2e -- sh -c '\
+	  ../../bin/e2e/gameday.test -test.timeout 20m -test.v -test.run "^TestReal|^TestEachShippedExample/^kubernetes$$" && \
+	  cd ../../faults && ../bin/e2e/faults.test -test.timeout 20m -test.v -test.run "^TestContainerKill"'
 
 lint: ## what a reviewer would say first
 	test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

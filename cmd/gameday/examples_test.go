@@ -27,7 +27,7 @@ import (
 // itself has an entry in worlds, which starts the real thing and gives the flags that
 // name it, and what is to be true of it after the run.
 var worlds = map[string]func(*testing.T) (flags []string, after func(output string)){
-	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld,
+	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld,
 }
 
 var verdictComment = regexp.MustCompile(`(?m)^# Verdict: ([a-z]+)$`)

@@ -20,7 +20,7 @@ type ContainerKill struct {
 	Claims
 	Pods
 	Container string        `hcl:"container,optional" doc:"Name of the container; left out, the first." example:"shop"`
-	Signal    string        `hcl:"signal,optional" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|ABRT|KILL" doc:"Signal to send. Within a container the kernel keeps KILL from process 1, and every signal that it does not handle."`
+	Signal    string        `hcl:"signal,optional" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|ABRT|KILL" doc:"Signal to send. Within a container the kernel keeps from process 1 KILL and each signal that it has no handler for."`
 	Command   []string      `hcl:"command,optional" doc:"What to run within the container instead, such as a path of kill; {signal} in it stands for the signal. Left out: kill -s SIGNAL 1." example:"[\"/bin/busybox\", \"kill\", \"-{signal}\", \"1\"]"`
 	Wait      time.Duration `hcl:"wait,optional" default:"30s" doc:"How long the container may take to end; longer fails the fault."`
 }
@@ -38,6 +38,10 @@ func (f *ContainerKill) Validate() []experiments.Problem {
 	problems := f.Pods.validate()
 	if f.Wait <= 0 {
 		problems = append(problems, experiments.Problem{Attribute: "wait", Summary: "No time to end in", Detail: "Write how long the container may take to end, such as \"30s\"."})
+	}
+	if f.Signal == "KILL" && len(f.Command) == 0 {
+		problems = append(problems, experiments.Problem{Attribute: "signal", Summary: "A signal that process 1 never gets",
+			Detail: "Within a container, the kernel keeps KILL from process 1, so the container would go on. Choose TERM or another that it handles; or send KILL to another process with command = [\"kill\", \"-s\", \"{signal}\", \"PID\"]; or kill the pod (pod_kill)."})
 	}
 	return problems
 }
@@ -121,33 +125,55 @@ func (*ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiment
 	if ended {
 		return experiments.Proof{}, fmt.Errorf("%s moved since the plan: %s; nothing was done", r.Object, seen)
 	}
-	var said bytes.Buffer
 	limited, cancel := context.WithTimeout(ctx, r.Signal.Wait)
 	defer cancel()
 	// The command may be killed by what it does, so what became of the container decides.
-	running := client.Exec(limited, r.Object.Namespace, r.Object.Name, r.Signal.Container, r.Signal.Command, &said)
+	refused := r.send(limited, client)
+	giveUp := limited
+	if refused != nil {
+		var soon context.CancelFunc
+		giveUp, soon = context.WithTimeout(limited, refusedFor)
+		defer soon()
+	}
 	for {
 		seen, ended, err := r.ended(limited, client)
 		if err == nil && ended {
 			return experiments.Proof{Seen: seen}, nil
 		}
 		select {
-		case <-limited.Done():
-			words := ""
-			if text := textsafe.Line(said.String(), 200); text != "" {
-				words = "; it said: " + text
-			}
-			if running != nil {
-				words += fmt.Sprintf(" (%v)", running)
-			}
+		case <-giveUp.Done():
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, fmt.Errorf("container %s of %s still runs %s after %q was run in it%s; is kill in its image, and does process 1 handle the signal?",
-				r.Signal.Container, r.Object, experiments.FormatDuration(r.Signal.Wait), strings.Join(r.Signal.Command, " "), words)
+			what := fmt.Sprintf("container %s of %s was not ended by %q", r.Signal.Container, r.Object, strings.Join(r.Signal.Command, " "))
+			if refused != nil {
+				return experiments.Proof{}, fmt.Errorf("%s: %w", what, refused)
+			}
+			return experiments.Proof{}, fmt.Errorf("%s, which succeeded: it still runs %s later. Within a container, the kernel keeps from process 1 KILL and each signal that it has no handler for: choose a signal that it handles, or kill the pod (pod_kill)",
+				what, experiments.FormatDuration(r.Signal.Wait))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// refusedFor is how long a container whose command failed may yet take to end: the
+// command may have been cut off by what it did.
+const refusedFor = 3 * time.Second
+
+// send runs the command that sends the signal.
+func (r record) send(ctx context.Context, client *kube.Client) error {
+	var said bytes.Buffer
+	err := client.Exec(ctx, r.Object.Namespace, r.Object.Name, r.Signal.Container, r.Signal.Command, &said)
+	if err == nil {
+		return nil
+	}
+	if text := err.Error(); strings.Contains(text, "executable file not found") || strings.Contains(text, "no such file or directory") {
+		return fmt.Errorf("its image has no %q; name another program in command = [...], or kill the pod (pod_kill)", r.Signal.Command[0])
+	}
+	if text := textsafe.Line(said.String(), 200); text != "" {
+		err = fmt.Errorf("%w; it said: %s", err, text)
+	}
+	return err
 }
 
 // ended tells whether the container that was planned has ended.

@@ -300,10 +300,14 @@ func (f *NetworkPartition) lets(spec *networkingv1.NetworkPolicySpec) bool {
 
 // Inject arms the fuse, creates the policy and reads it back.
 func (*NetworkPartition) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return injectCreation(ctx, h, kube.NetworkPolicies, func(manifest json.RawMessage, meta metav1.ObjectMeta) (runtime.Object, error) {
+	proof, err := injectCreation(ctx, h, kube.NetworkPolicies, func(manifest json.RawMessage, meta metav1.ObjectMeta) (runtime.Object, error) {
 		object := &networkingv1.NetworkPolicy{ObjectMeta: meta}
 		return object, json.Unmarshal(manifest, &object.Spec)
 	})
+	if err == nil {
+		proof.Seen += "; whether the network plugin enforces it, the API does not tell: probes do"
+	}
+	return proof, err
 }
 
 // Revert deletes the policy and its fuse.

@@ -43,6 +43,16 @@ func (s Scope) validate() []experiments.Problem {
 			problems = append(problems, experiments.Problem{Attribute: "namespaces", Summary: "Not a pattern", Detail: fmt.Sprintf("%q: a [ needs its ].", pattern)})
 		}
 	}
+	attribute := "namespace"
+	if s.Namespace == "" {
+		attribute = "namespaces"
+	}
+	for _, name := range s.named() {
+		// The plan would refuse it too, after asking for rights that are of no use.
+		if why := s.protected(name); why != "" && !isPattern(name) {
+			problems = append(problems, experiments.Problem{Attribute: attribute, Summary: "A protected namespace", Detail: fmt.Sprintf("Namespace %s is not touched: %s.", name, why)})
+		}
+	}
 	return problems
 }
 
@@ -137,6 +147,9 @@ func (s Scope) protected(name string) string {
 	}
 	if name == ownNamespace() {
 		return "the runner itself is in it"
+	}
+	if s.Kubernetes == nil {
+		return ""
 	}
 	for _, pattern := range s.Kubernetes.Protect {
 		if matches, err := path.Match(pattern, name); err == nil && matches {

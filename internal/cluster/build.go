@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 	etcdVersion       = "v3.7.3"
 	kwokVersion       = "v0.8.0"
 	containerdVersion = "v2.4.2"
+	policiesVersion   = "v0.8.0"
 )
 
 // target is one or more programs that one command builds.
@@ -28,6 +30,7 @@ type target struct {
 	module   string   // folder of the go.mod it is built in; empty: `go install` by version
 	packages []string // what go builds
 	ldflags  string
+	built    string // what go calls the program, if not by its name here
 }
 
 const kubernetesFlags = "-s -w -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion +
@@ -60,8 +63,14 @@ func nodeTargets() []target {
 			ldflags:  "-s -w -X github.com/containerd/containerd/v2/version.Version=" + containerdVersion,
 		})
 	}
-	return list
+	return append(list, target{
+		programs: []string{networkPolicies}, built: "cmd", ldflags: "-s -w",
+		packages: []string{"sigs.k8s.io/kube-network-policies/cmd@" + policiesVersion},
+	})
 }
+
+// networkPolicies is the program that enforces network policies on the real node.
+const networkPolicies = "kube-network-policies"
 
 // CacheDir is where programs are built and clusters live: $GAMEDAY_CLUSTER_CACHE, or
 // gameday-cluster in the user's cache folder.
@@ -167,7 +176,7 @@ func (t target) build(ctx context.Context, cache, bin string, progress io.Writer
 		return fmt.Errorf("build %s: %w\n%s", strings.Join(t.programs, ", "), err, output)
 	}
 	for _, program := range t.programs {
-		if err := os.Rename(filepath.Join(made, program), filepath.Join(bin, program)); err != nil {
+		if err := os.Rename(filepath.Join(made, cmp.Or(t.built, program)), filepath.Join(bin, program)); err != nil {
 			return fmt.Errorf("build %s: %w", program, err)
 		}
 	}

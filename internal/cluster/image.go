@@ -24,12 +24,14 @@ const (
 	BareImage = "gameday.test/bare:1"
 	// GamedayImage is gameday itself.
 	GamedayImage = "gameday.test/gameday:1"
+	// PoliciesImage is kube-network-policies, which enforces network policies.
+	PoliciesImage = "gameday.test/kube-network-policies:1"
 )
 
 // image is a container image of one static program.
 type image struct {
 	reference string
-	pkg       string   // what go builds, relative to the module
+	pkg       string   // what go builds, relative to the module; empty: one of the cluster's programs
 	program   string   // where it is in the image
 	links     []string // further names of it
 }
@@ -39,16 +41,20 @@ var images = []image{
 	{ShopImage, "internal/cluster/incontainer", "shop", []string{"bin/kill"}},
 	{BareImage, "internal/cluster/incontainer", "shop", nil},
 	{GamedayImage, "cmd/gameday", "gameday", nil},
+	{PoliciesImage, "", networkPolicies, nil},
 }
 
 // makeImages builds all images from this module, as archives in a folder that
 // containerd imports.
-func makeImages(ctx context.Context, dir string) error {
+func makeImages(ctx context.Context, bin, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make a folder for images: %w", err)
 	}
 	for i, it := range images {
-		program := filepath.Join(dir, filepath.Base(it.pkg))
+		program := filepath.Join(bin, it.program)
+		if it.pkg != "" {
+			program = filepath.Join(dir, filepath.Base(it.pkg))
+		}
 		if _, err := os.Stat(program); err != nil {
 			command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "github.com/gameday-sh/gameday/"+it.pkg)
 			command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")

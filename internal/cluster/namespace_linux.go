@@ -34,7 +34,8 @@ func (n Node) Run(ctx context.Context) (code int, err error) {
 	if err := lacking(); err != nil {
 		return 0, err
 	}
-	if _, err := build(ctx, append(controlPlaneTargets(), nodeTargets()...), n.Progress); err != nil {
+	bin, err := build(ctx, append(controlPlaneTargets(), nodeTargets()...), n.Progress)
+	if err != nil {
 		return 0, err
 	}
 	if err := os.MkdirAll(n.Dir, 0o755); err != nil {
@@ -48,7 +49,7 @@ func (n Node) Run(ctx context.Context) (code int, err error) {
 	if err := n.tidy(); err != nil {
 		return 0, fmt.Errorf("tidy after an earlier node: %w", err)
 	}
-	if err := makeImages(ctx, filepath.Join(n.Dir, "images")); err != nil {
+	if err := makeImages(ctx, bin, filepath.Join(n.Dir, "images")); err != nil {
 		return 0, err
 	}
 	if err := errors.Join(n.makeMountPoints(), makeCgroups()); err != nil {
