@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -43,7 +44,20 @@ type Follower interface {
 
 // Finding is something that was measured about a hit after its injection.
 type Finding struct {
-	Name  string        `json:"name"` // "replaced", "ready"
+	Name  string        `json:"name"` // "gone", "replaced", "running", "ready", "event"
+	At    time.Time     `json:"at"`   // when it was seen; the runner fills it in
 	After time.Duration `json:"after_ns"`
 	Text  string        `json:"text"`
+	// Source says who tells it, if not the fault itself: "Kubernetes event of kubelet on
+	// worker-1".
+	Source string `json:"source,omitempty"`
+}
+
+// words say a finding in a line.
+func (f Finding) words(hit Hit) string {
+	said := fmt.Sprintf("%s: %s, %s after the hit", hit.Fault, f.Text, FormatDuration(f.After.Round(10*time.Millisecond)))
+	if f.Source != "" {
+		said += " (" + f.Source + ")"
+	}
+	return said
 }

@@ -18,6 +18,7 @@ import (
 // restarts what ends; the pod keeps its name and its address.
 type ContainerKill struct {
 	Claims
+	Following
 	Pods
 	Container string        `hcl:"container,optional" doc:"Name of the container; left out, the first." example:"shop"`
 	Signal    string        `hcl:"signal,optional" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|ABRT|KILL" doc:"Signal to send. Within a container the kernel keeps KILL from process 1, and every signal that it does not handle."`
@@ -106,7 +107,7 @@ func container(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 }
 
 // Inject sends the signal and waits until the container that was planned has ended.
-func (*ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+func (f *ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
 	r, client, err := read(h)
 	if err != nil {
 		return experiments.Proof{}, err
@@ -121,6 +122,13 @@ func (*ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiment
 	if ended {
 		return experiments.Proof{}, fmt.Errorf("%s moved since the plan: %s; nothing was done", r.Object, seen)
 	}
+	forget := f.expect(ctx, h, r, client)
+	done := false
+	defer func() {
+		if !done {
+			forget()
+		}
+	}()
 	var said bytes.Buffer
 	limited, cancel := context.WithTimeout(ctx, r.Signal.Wait)
 	defer cancel()
@@ -129,6 +137,7 @@ func (*ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiment
 	for {
 		seen, ended, err := r.ended(limited, client)
 		if err == nil && ended {
+			done = true
 			return experiments.Proof{Seen: seen}, nil
 		}
 		select {
@@ -153,9 +162,10 @@ func (*ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiment
 // ended tells whether the container that was planned has ended.
 func (r record) ended(ctx context.Context, client *kube.Client) (seen string, ended bool, err error) {
 	var pod corev1.Pod
+	who := r.who(nil)
 	err = client.Get(ctx, r.Object.ref(), &pod)
 	if kube.NotFound(err) || err == nil && string(pod.UID) != r.Object.UID {
-		return fmt.Sprintf("%s (UID %s) is gone", r.Object, r.Object.UID), true, nil
+		return who + " is gone", true, nil
 	}
 	if err != nil {
 		return "", false, err
@@ -165,11 +175,11 @@ func (r record) ended(ctx context.Context, client *kube.Client) (seen string, en
 	case status == nil:
 		return fmt.Sprintf("%s has no container %s", r.Object, r.Signal.Container), true, nil
 	case status.ContainerID != r.Signal.ID:
-		return fmt.Sprintf("container %s of %s was restarted (%d restarts)", status.Name, r.Object, status.RestartCount), true, nil
+		return fmt.Sprintf("container %s of %s was restarted (%d restarts)", status.Name, who, status.RestartCount), true, nil
 	case status.State.Terminated != nil:
-		return fmt.Sprintf("container %s of %s ended with code %d (%s)", status.Name, r.Object, status.State.Terminated.ExitCode, status.State.Terminated.Reason), true, nil
+		return fmt.Sprintf("container %s of %s ended with code %d (%s)", status.Name, who, status.State.Terminated.ExitCode, status.State.Terminated.Reason), true, nil
 	}
-	return fmt.Sprintf("container %s of %s runs", status.Name, r.Object), false, nil
+	return fmt.Sprintf("container %s of %s runs", status.Name, who), false, nil
 }
 
 // Revert has nothing to do: the kubelet restarts the container.

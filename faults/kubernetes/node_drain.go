@@ -1,9 +1,12 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +99,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 				return nil, err
 			}
 			for _, take := range takes {
-				if !slicesHave(again.Takes, take.Of) { // evictions wait for each other
+				if !slices.ContainsFunc(again.Takes, func(a experiments.Allowance) bool { return a.Of == take.Of }) { // evictions wait for each other
 					again.Takes = append(again.Takes, take)
 				}
 			}
@@ -104,15 +107,6 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		hits[i] = again
 	}
 	return hits, nil
-}
-
-func slicesHave(list []experiments.Allowance, of string) bool {
-	for _, one := range list {
-		if one.Of == of {
-			return true
-		}
-	}
-	return false
 }
 
 // evictable lists the pods of the node that a drain evicts, and counts those it
@@ -151,14 +145,14 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
 	defer cancel()
-	evicted := 0
+	evicted := map[string]bool{}
 	for {
 		pods, _, err := r.evictable(limited, client)
 		if err != nil {
 			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 		}
 		if len(pods) == 0 {
-			return experiments.Proof{Seen: fmt.Sprintf("%s; %d pods were evicted, and none that a drain evicts is left", seen, evicted)}, nil
+			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it; evicted: %s", seen, cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none"))}, nil
 		}
 		var waiting error
 		for i := range pods {
@@ -166,7 +160,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			err := evict(limited, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
 			switch {
 			case err == nil:
-				evicted++
+				evicted[pods[i].Namespace+"/"+pods[i].Name] = true
 			case kube.NotFound(err), kube.Conflict(err):
 			case apierrors.IsTooManyRequests(errors.Unwrap(err)) || apierrors.IsTooManyRequests(err), kube.Uncertain(err):
 				waiting = err

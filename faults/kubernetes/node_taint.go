@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -51,7 +50,7 @@ func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if e.value(thing) != nil {
 			return planned{}, errors.New("it bears a taint of the key " + f.Key + " already; choose another key")
 		}
-		words := fmt.Sprintf("%s=%s:%s", f.Key, f.Value, f.Effect)
+		words := taintWords(taint)
 		return planned{edit: e, effect: "taint the node " + words, undo: "take the taint " + words + " off"}, nil
 	})
 }

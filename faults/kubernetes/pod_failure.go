@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
@@ -13,6 +15,7 @@ import (
 // one that cannot be pulled, so that it ends and does not start again.
 type PodFailure struct {
 	Claims
+	Following
 	Pods
 	Container string `hcl:"container,optional" doc:"Name of the container; left out, the first." example:"shop"`
 }
@@ -55,7 +58,7 @@ func (f *PodFailure) Plan(ctx context.Context, d experiments.Draw) ([]experiment
 			return nil, err
 		}
 		hit, err := planEdit(client, d, kube.Pods, thing, func(_ *kube.Client, thing kube.Thing) (planned, error) {
-			return f.edit(thing, words)
+			return f.edit(thing, words, pod)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err)
@@ -68,7 +71,7 @@ func (f *PodFailure) Plan(ctx context.Context, d experiments.Draw) ([]experiment
 	return hits, nil
 }
 
-func (f *PodFailure) edit(thing kube.Thing, words string) (planned, error) {
+func (f *PodFailure) edit(thing kube.Thing, words string, pod *corev1.Pod) (planned, error) {
 	containers, _ := thing.At("spec", "containers").([]any)
 	if len(containers) == 0 {
 		return planned{}, errors.New("it has no container")
@@ -85,14 +88,22 @@ func (f *PodFailure) edit(thing kube.Thing, words string) (planned, error) {
 	}
 	return planned{
 		edit:   e,
-		effect: fmt.Sprintf("give its container %s an image that cannot be pulled (%s)", name, words),
+		effect: podEffect("give its container "+name+" an image that cannot be pulled", words, pod),
 		undo:   fmt.Sprintf("give it the image %v back", e.From),
 	}, nil
 }
 
 // Inject changes the image and reads it back.
-func (*PodFailure) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return injectEdit(ctx, h)
+func (f *PodFailure) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	forget, err := f.expectOf(ctx, h)
+	if err != nil {
+		return experiments.Proof{}, err
+	}
+	proof, err := injectEdit(ctx, h)
+	if err != nil {
+		forget()
+	}
+	return proof, err
 }
 
 // Revert puts the image back.

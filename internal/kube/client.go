@@ -217,7 +217,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-var words = map[string]string{"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace"}
+var words = map[string]string{"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace", "WATCH": "watch"}
 
 // Get reads an object.
 func (c *Client) Get(ctx context.Context, r Ref, into runtime.Object) error {
@@ -306,18 +306,12 @@ func List[L interface {
 	options.Limit = PageSize
 	for tries := 0; ; {
 		list := newList()
-		err := c.call(ctx, "GET", r.In(namespace, ""), func(q *rest.Request) *rest.Request {
-			return q.VersionedParams(&options, metav1.ParameterCodec)
-		}, list)
+		err := c.list(ctx, r, namespace, options, list)
 		if apierrors.IsResourceExpired(err) && options.Continue != "" && tries < 3 {
 			tries++
 			options.Continue = ""
 			restarted()
 			continue
-		}
-		if err == nil && list.GetResourceVersion() == "" {
-			// A decoder takes any JSON for an empty list, and nothing is more easily believed.
-			err = &Error{Verb: "GET", Ref: r.In(namespace, ""), Server: c.config.Host, Err: errors.New("its answer is no list")}
 		}
 		if err != nil {
 			return err
@@ -330,6 +324,20 @@ func List[L interface {
 		}
 		options.ResourceVersion, options.ResourceVersionMatch = "", ""
 	}
+}
+
+// list reads one page.
+func (c *Client) list(ctx context.Context, r Resource, namespace string, options metav1.ListOptions, list interface {
+	runtime.Object
+	metav1.ListInterface
+}) error {
+	err := c.call(ctx, "GET", r.In(namespace, ""), func(q *rest.Request) *rest.Request {
+		return q.VersionedParams(&options, metav1.ParameterCodec)
+	}, list)
+	if err == nil && list.GetResourceVersion() == "" {
+		err = &Error{Verb: "GET", Ref: r.In(namespace, ""), Server: c.config.Host, Err: errNoList}
+	}
+	return err
 }
 
 // NotFound tells that an object is not there.
