@@ -109,10 +109,14 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 }
 
 // round gives the hits of a round: those of the first were planned before the
-// baseline, later ones look again.
+// baseline, later ones look again, and so does the first where a target has gone by
+// itself before its turn.
 func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error) {
 	if round == 1 {
-		return r.hits.of(slot.Plan.Name, 1), nil
+		hits := r.hits.of(slot.Plan.Name, 1)
+		if !r.gone(ctx, slot.Plan, hits) {
+			return hits, nil
+		}
 	}
 	hits, err := r.e.planRound(ctx, slot, r.o.Run, round)
 	if err != nil {
@@ -130,6 +134,9 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+		if r.hits.known(hit.ID) {
+			continue // drawn again, and one of those that were planned before the baseline
+		}
 		planned = append(planned, r.hits.plan(hit))
 	}
 	if err := r.commit(planned...); err != nil {
@@ -140,6 +147,28 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	}
 	r.markArmed(hits)
 	return hits, nil
+}
+
+// gone tells whether a target that was planned is not there any more, so that the
+// round has to be drawn again.
+func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
+	fleeting, ok := plan.Fault.(Fleeting)
+	if !ok {
+		return false
+	}
+	for _, hit := range hits {
+		gone, _, err := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() (bool, error) { return fleeting.Gone(ctx, hit) })
+		if err != nil {
+			return false // its injection will say why
+		}
+		if gone {
+			text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, hit.Target)
+			r.moment("plan", text)
+			r.emit(Event{Type: EventNote, Text: "fault " + text})
+			return true
+		}
+	}
+	return false
 }
 
 // injectAll injects the hits of a round, one after the other, and proves each.

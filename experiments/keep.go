@@ -33,6 +33,15 @@ type Kept struct {
 // KeepPace is the time between two calls of Keep.
 const KeepPace = 5 * time.Second
 
+// A Fleeting fault has targets that come and go by themselves, such as pods. A round
+// one of whose targets has gone before its turn is drawn again, from the same numbers.
+type Fleeting interface {
+	Fault
+	// Gone tells whether the target of a hit that was planned is not there any more. It
+	// changes nothing.
+	Gone(ctx context.Context, h Hit) (bool, error)
+}
+
 // A Follower is a fault that can tell what the system makes of a hit: when a killed
 // pod is replaced, and when the new one is ready.
 type Follower interface {

@@ -64,6 +64,21 @@ func (f *Following) expectOf(ctx context.Context, h experiments.Hit) (forget fun
 	return f.expect(ctx, h, r, client), nil
 }
 
+// Gone implements [experiments.Fleeting]: a pod that was planned may have been replaced
+// since, by another fault of the scenario, a rollout or an autoscaler.
+func (*Following) Gone(ctx context.Context, h experiments.Hit) (bool, error) {
+	r, client, err := read(h)
+	if err != nil {
+		return false, err
+	}
+	var pod corev1.Pod
+	err = client.Get(ctx, r.Object.ref(), &pod)
+	if kube.NotFound(err) {
+		return true, nil
+	}
+	return err == nil && (string(pod.UID) != r.Object.UID || pod.DeletionTimestamp != nil), err
+}
+
 func (f *Following) scene(r record, client *kube.Client) *scene {
 	f.mu.Lock()
 	defer f.mu.Unlock()

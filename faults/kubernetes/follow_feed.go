@@ -22,6 +22,8 @@ type scene struct {
 	client    *kube.Client
 	namespace string
 
+	begin sync.Mutex // held while the first hit looks, so that no other is done before
+
 	mu       sync.Mutex
 	followed []*pursuit // in the order of the hits
 	spare    map[types.UID]*corev1.Pod
@@ -51,6 +53,8 @@ const clocksApart = 2 * time.Second
 // add notes a hit that is about to be done.
 func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
 	p := &pursuit{hit: hit, r: r, told: map[string]bool{}, wake: make(chan struct{}, 1)}
+	s.begin.Lock()
+	defer s.begin.Unlock()
 	s.mu.Lock()
 	first := len(s.followed) == 0
 	for _, other := range s.followed {

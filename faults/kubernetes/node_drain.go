@@ -85,7 +85,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if err != nil {
 			return nil, err
 		}
-		effect := fmt.Sprintf("cordon the node and evict its %d pods", len(pods))
+		effect := fmt.Sprintf("cordon the node and evict its %s", plural(len(pods), "pod"))
 		if left > 0 {
 			effect += fmt.Sprintf(" (%d in protected namespaces or opted out stay)", left)
 		}
@@ -173,7 +173,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %d pods are still there after %s", r.Object, len(pods), experiments.FormatDuration(r.Drain.Within)), waiting)
+			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
