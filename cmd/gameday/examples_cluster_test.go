@@ -306,7 +306,7 @@ func (c *exampleCluster) everything(t *testing.T) ([]string, func(string)) {
 	return []string{"--var", "namespace=" + namespace, "--var", "workload=deployment/checkout", "--var", "selector=app=checkout", "--var", "node=kwok-7"}, func(output string) {
 		c.untouched(t, "kwok-7")
 		says(t, output, "evicted injected", "scaled-down mended", "no-room mended", "cut-off mended", `closed-node injected: .*node kwok-7 is cordoned`,
-			`tainted-node injected: .*the taint gameday.sh/fault:NoSchedule is on node kwok-7`, "restarted injected", `broken-image injected: .*has the image gameday.invalid/broken:1 \(was example.invalid/app:1\)`,
+			`tainted-node injected: .*the taint gameday.sh/fault:NoSchedule is on node kwok-7`, "restarted injected", `fault restarted: the rollout of deployment cluster/checkout is complete: 4 pods new and ready, \S+ after the hit`, `broken-image injected: .*has the image gameday.invalid/broken:1 \(was example.invalid/app:1\)`,
 			`broken-image mended`)
 	}
 }

@@ -128,44 +128,6 @@ func (p *Kubernetes) field(ctx context.Context, s experiments.Sample, client *ku
 	return good(s)
 }
 
-// stand is how the replicas of a workload stand.
-type stand struct {
-	wanted, current, updated, ready int
-	// toUpdate is how many are updated when the rollout is complete: with a partition
-	// not all.
-	toUpdate             int
-	generation, observed int
-}
-
-// standOf reads the status of a workload.
-func standOf(thing kube.Thing) stand {
-	whole := func(missing int, keys ...string) int {
-		number, ok := thing.At(keys...).(json.Number)
-		if !ok {
-			return missing
-		}
-		n, err := number.Int64()
-		if err != nil {
-			return missing
-		}
-		return int(n)
-	}
-	at := stand{
-		wanted: whole(1, "spec", "replicas"), current: whole(0, "status", "replicas"),
-		updated: whole(0, "status", "updatedReplicas"), ready: whole(0, "status", "readyReplicas"),
-		generation: whole(0, "metadata", "generation"), observed: whole(-1, "status", "observedGeneration"),
-	}
-	if thing.Text("kind") == "DaemonSet" {
-		at.wanted, at.current = whole(0, "status", "desiredNumberScheduled"), whole(0, "status", "currentNumberScheduled")
-		at.updated, at.ready = whole(0, "status", "updatedNumberScheduled"), whole(0, "status", "numberReady")
-	}
-	at.toUpdate = at.wanted
-	if thing.Text("kind") == "StatefulSet" {
-		at.toUpdate = max(at.wanted-whole(0, "spec", "updateStrategy", "rollingUpdate", "partition"), 0)
-	}
-	return at
-}
-
 // replicas reads a workload for ready and rollout.
 func (p *Kubernetes) replicas(ctx context.Context, s experiments.Sample, client *kube.Client, ready *kubernetesReady) experiments.Sample {
 	what := ready.ref.String()
@@ -177,12 +139,16 @@ func (p *Kubernetes) replicas(ctx context.Context, s experiments.Sample, client 
 		}
 		return s
 	}
-	at := standOf(thing)
+	at := kube.RolloutOf(thing)
 	if p.Reads == "rollout" {
-		return rolledOut(s, what, at)
+		s.Value = float64(at.Done())
+		if lacks := at.Lacks(what); lacks != "" {
+			return bad(s, lacks)
+		}
+		return good(s)
 	}
-	s.Value = float64(at.ready)
-	return p.enough(s, what, "replicas", at.ready, at.wanted)
+	s.Value = float64(at.Ready)
+	return p.enough(s, what, "replicas", at.Ready, at.Wanted)
 }
 
 // enough judges how many are ready.
@@ -196,24 +162,6 @@ func (p *Kubernetes) enough(s experiments.Sample, what, noun string, ready, want
 		return bad(s, what+" is to have no "+noun)
 	case ready < wanted:
 		return bad(s, fmt.Sprintf("%d of %d %s of %s are ready", ready, wanted, noun, what))
-	}
-	return good(s)
-}
-
-func rolledOut(s experiments.Sample, what string, at stand) experiments.Sample {
-	s.Value = float64(min(at.updated, at.ready))
-	switch {
-	case at.observed < at.generation:
-		s.Value = 0 // the counts are those of what was asked for before
-		return bad(s, fmt.Sprintf("the newest change of %s (generation %d) was not taken up yet", what, at.generation))
-	case at.wanted == 0:
-		return bad(s, what+" is to have no replicas")
-	case at.updated < at.toUpdate:
-		return bad(s, fmt.Sprintf("%d of %d replicas of %s are updated", at.updated, at.toUpdate, what))
-	case at.current > at.wanted:
-		return bad(s, fmt.Sprintf("%d replicas of %s are to go", at.current-at.wanted, what))
-	case at.ready < at.wanted:
-		return bad(s, fmt.Sprintf("%d of %d replicas of %s are ready", at.ready, at.wanted, what))
 	}
 	return good(s)
 }
