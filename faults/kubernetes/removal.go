@@ -126,6 +126,9 @@ func (f *Following) injectRemoval(ctx context.Context, h experiments.Hit, remove
 			forget()
 		}
 	}()
+	if ctx.Err() != nil {
+		return experiments.Proof{}, context.Cause(ctx)
+	}
 	// A call whose answer is lost may have been carried out, so the proof decides.
 	err = remove(r, client, options)
 	if err != nil && !kube.Uncertain(err) && !kube.NotFound(err) {
