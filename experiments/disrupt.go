@@ -65,6 +65,28 @@ func (r *runner) hurried() bool {
 	return time.Now().After(r.hurryUntil)
 }
 
+// gone tells whether a target that was planned is not there any more, so that the
+// round has to be drawn again.
+func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
+	fleeting, ok := plan.Fault.(Fleeting)
+	if !ok {
+		return false
+	}
+	for _, hit := range hits {
+		gone, _, err := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() (bool, error) { return fleeting.Gone(ctx, hit) })
+		if err != nil {
+			return false // its injection will say why
+		}
+		if gone {
+			text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, hit.Target)
+			r.moment("plan", text)
+			r.emit(Event{Type: EventNote, Text: "fault " + text})
+			return true
+		}
+	}
+	return false
+}
+
 // play lets one fault act, round after round. It waits for the fault it comes
 // after, if any, to be over in truth and not only by the schedule.
 func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan struct{}) error {
@@ -147,28 +169,6 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	}
 	r.markArmed(hits)
 	return hits, nil
-}
-
-// gone tells whether a target that was planned is not there any more, so that the
-// round has to be drawn again.
-func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
-	fleeting, ok := plan.Fault.(Fleeting)
-	if !ok {
-		return false
-	}
-	for _, hit := range hits {
-		gone, _, err := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() (bool, error) { return fleeting.Gone(ctx, hit) })
-		if err != nil {
-			return false // its injection will say why
-		}
-		if gone {
-			text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, hit.Target)
-			r.moment("plan", text)
-			r.emit(Event{Type: EventNote, Text: "fault " + text})
-			return true
-		}
-	}
-	return false
 }
 
 // injectAll injects the hits of a round, one after the other, and proves each.

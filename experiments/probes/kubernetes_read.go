@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -50,13 +49,12 @@ func (p *Kubernetes) Measure(ctx context.Context) experiments.Sample {
 func notRead(ctx context.Context, s experiments.Sample, what string, err error) experiments.Sample {
 	var status apierrors.APIStatus
 	var network *url.Error
-	var timeout net.Error
 	switch {
 	case cancelled(ctx):
 		return broken(s, "cancelled")
 	case errors.As(err, &status):
 		return refused(s, what, err, status.Status())
-	case errors.As(err, &network), errors.As(err, &timeout), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
+	case errors.As(err, &network), kube.Silent(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
 		return unreadable(s, experiments.Unreachable, "no answer from the API server about "+what+": "+reason(ctx, s.At, err, "none"))
 	}
 	// A decoder, mostly: whatever answers is no API server.
@@ -93,24 +91,24 @@ func unexpected(status metav1.Status) bool {
 	})
 }
 
-// get reads an object as its JSON text, and checks that it is the one asked for.
-func get(ctx context.Context, client *kube.Client, ref kube.Ref) ([]byte, kube.Thing, error) {
-	text, err := client.Text(ctx, ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	thing, err := kube.ParseThing(text)
+// get reads an object, and checks that it is the one asked for.
+func get(ctx context.Context, client *kube.Client, ref kube.Ref) (kube.Thing, error) {
+	thing, err := client.Raw(ctx, ref)
 	if err == nil && thing.Text("metadata", "name") != ref.Name {
 		err = errors.New("it is no object of that name")
 	}
-	return text, thing, err
+	return thing, err
 }
 
 // field reads a value of any object.
 func (p *Kubernetes) field(ctx context.Context, s experiments.Sample, client *kube.Client, ready *kubernetesReady) experiments.Sample {
-	text, _, err := get(ctx, client, ready.ref)
+	thing, err := get(ctx, client, ready.ref)
 	if err != nil {
 		return notRead(ctx, s, ready.ref.String(), err)
+	}
+	text, err := json.Marshal(thing)
+	if err != nil {
+		return broken(s, textsafe.Line(err.Error(), longReason))
 	}
 	value, err := ready.picker.pick(text)
 	if err != nil {
@@ -131,7 +129,7 @@ func (p *Kubernetes) field(ctx context.Context, s experiments.Sample, client *ku
 // replicas reads a workload for ready and rollout.
 func (p *Kubernetes) replicas(ctx context.Context, s experiments.Sample, client *kube.Client, ready *kubernetesReady) experiments.Sample {
 	what := ready.ref.String()
-	_, thing, err := get(ctx, client, ready.ref)
+	thing, err := get(ctx, client, ready.ref)
 	if err != nil {
 		s = notRead(ctx, s, what, err)
 		if s.Condition == experiments.OK {
@@ -275,7 +273,7 @@ func (p *Kubernetes) selects(ctx context.Context, client *kube.Client, ready *ku
 	if known != nil {
 		return known.String(), nil
 	}
-	_, thing, err := get(ctx, client, ready.ref)
+	thing, err := get(ctx, client, ready.ref)
 	if err != nil {
 		return "", err
 	}

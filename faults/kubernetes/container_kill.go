@@ -108,6 +108,10 @@ func container(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 
 // Inject sends the signal and waits until the container that was planned has ended.
 func (f *ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return f.followed(ctx, h, func() (experiments.Proof, error) { return endContainer(ctx, h) })
+}
+
+func endContainer(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
 	r, client, err := read(h)
 	if err != nil {
 		return experiments.Proof{}, err
@@ -122,13 +126,6 @@ func (f *ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experime
 	if ended {
 		return experiments.Proof{}, fmt.Errorf("%s moved since the plan: %s; nothing was done", r.Object, seen)
 	}
-	forget := f.expect(ctx, h, r, client)
-	done := false
-	defer func() {
-		if !done {
-			forget()
-		}
-	}()
 	var said bytes.Buffer
 	limited, cancel := context.WithTimeout(ctx, r.Signal.Wait)
 	defer cancel()
@@ -137,7 +134,6 @@ func (f *ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experime
 	for {
 		seen, ended, err := r.ended(limited, client)
 		if err == nil && ended {
-			done = true
 			return experiments.Proof{Seen: seen}, nil
 		}
 		select {

@@ -47,21 +47,24 @@ type pursuit struct {
 // mostEvents is how many Kubernetes events are told of one hit.
 const mostEvents = 12
 
-// expect notes, before the harm, what the scene looks like. What it gives is called if
-// no harm was done. Nothing that fails here keeps a fault from acting.
-func (f *Following) expect(ctx context.Context, h experiments.Hit, r record, client *kube.Client) (forget func()) {
-	s := f.scene(r, client)
-	p := s.add(ctx, h.ID, r)
-	return func() { s.remove(p) }
-}
-
-// expectOf is expect for whoever has read no record.
-func (f *Following) expectOf(ctx context.Context, h experiments.Hit) (forget func(), err error) {
+// followed does the harm of a hit, and has noted before what the scene looked like. What
+// fails of that keeps no fault from acting.
+func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func() (experiments.Proof, error)) (experiments.Proof, error) {
 	r, client, err := read(h)
 	if err != nil {
-		return nil, err
+		return experiments.Proof{}, err
 	}
-	return f.expect(ctx, h, r, client), nil
+	s := f.scene(r, client)
+	p := s.add(ctx, h.ID, r)
+	if ctx.Err() != nil {
+		s.remove(p)
+		return experiments.Proof{}, context.Cause(ctx)
+	}
+	proof, err := harm()
+	if err != nil {
+		s.remove(p) // nothing replaces what was not taken
+	}
+	return proof, err
 }
 
 // Gone implements [experiments.Fleeting]: a pod that was planned may have been replaced

@@ -162,7 +162,7 @@ func (s *scene) feedPods(ctx context.Context) {
 		s.mu.Unlock()
 		if polls || from == "" {
 			wait := s.relist(ctx, polls)
-			pause(ctx, wait)
+			idle(ctx, wait)
 			continue
 		}
 		from, err := kube.Watch(ctx, s.client, kube.Pods, s.namespace, from, func(kind watch.EventType, object runtime.Object) {
@@ -182,7 +182,7 @@ func (s *scene) feedPods(ctx context.Context) {
 		}
 		s.mu.Unlock()
 		if err != nil {
-			pause(ctx, retryPace)
+			idle(ctx, retryPace)
 		}
 	}
 }
@@ -300,13 +300,13 @@ func (s *scene) feedEvents(ctx context.Context) {
 		}
 		s.mu.Unlock()
 		if err != nil {
-			pause(ctx, retryPace)
+			idle(ctx, retryPace)
 		}
 	}
 }
 
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, wait time.Duration) {
+// idle waits, or until ctx ends.
+func idle(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -51,7 +52,7 @@ func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 			return planned{}, errors.New("it bears a taint of the key " + f.Key + " already; choose another key")
 		}
 		words := taintWords(taint)
-		return planned{edit: e, effect: "taint the node " + words, undo: "take the taint " + words + " off"}, nil
+		return planned{edit: e, effect: fmt.Sprintf("taint the node %s", words), undo: fmt.Sprintf("take the taint %s off", words)}, nil
 	})
 }
 

@@ -51,8 +51,10 @@ func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.
 
 // Inject evicts the pod and sees that it ends.
 func (f *PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return f.injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
-		return evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+	return f.followed(ctx, h, func() (experiments.Proof, error) {
+		return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
+			return evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+		})
 	})
 }
 

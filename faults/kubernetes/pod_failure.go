@@ -95,15 +95,7 @@ func (f *PodFailure) edit(thing kube.Thing, words string, pod *corev1.Pod) (plan
 
 // Inject changes the image and reads it back.
 func (f *PodFailure) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	forget, err := f.expectOf(ctx, h)
-	if err != nil {
-		return experiments.Proof{}, err
-	}
-	proof, err := injectEdit(ctx, h)
-	if err != nil {
-		forget()
-	}
-	return proof, err
+	return f.followed(ctx, h, func() (experiments.Proof, error) { return injectEdit(ctx, h) })
 }
 
 // Revert puts the image back.

@@ -58,8 +58,10 @@ func (f *PodKill) Plan(ctx context.Context, d experiments.Draw) ([]experiments.H
 
 // Inject deletes the pod and sees that it ends.
 func (f *PodKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return f.injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
-		return client.Delete(ctx, r.Object.ref(), options)
+	return f.followed(ctx, h, func() (experiments.Proof, error) {
+		return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
+			return client.Delete(ctx, r.Object.ref(), options)
+		})
 	})
 }
 

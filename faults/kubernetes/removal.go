@@ -99,7 +99,7 @@ func controllerUID(owners []metav1.OwnerReference) string {
 }
 
 // injectRemoval removes the pod that was planned, and no other, and sees it go.
-func (f *Following) injectRemoval(ctx context.Context, h experiments.Hit, remove func(record, *kube.Client, metav1.DeleteOptions) error) (experiments.Proof, error) {
+func injectRemoval(ctx context.Context, h experiments.Hit, remove func(record, *kube.Client, metav1.DeleteOptions) error) (experiments.Proof, error) {
 	r, client, err := read(h)
 	if err != nil {
 		return experiments.Proof{}, err
@@ -119,16 +119,6 @@ func (f *Following) injectRemoval(ctx context.Context, h experiments.Hit, remove
 	}
 	uid := types.UID(r.Object.UID)
 	options := metav1.DeleteOptions{GracePeriodSeconds: r.Pod.Grace, Preconditions: &metav1.Preconditions{UID: &uid}}
-	forget := f.expect(ctx, h, r, client)
-	done := false
-	defer func() {
-		if !done {
-			forget()
-		}
-	}()
-	if ctx.Err() != nil {
-		return experiments.Proof{}, context.Cause(ctx)
-	}
 	// A call whose answer is lost may have been carried out, so the proof decides.
 	err = remove(r, client, options)
 	if err != nil && !kube.Uncertain(err) && !kube.NotFound(err) {
@@ -141,7 +131,6 @@ func (f *Following) injectRemoval(ctx context.Context, h experiments.Hit, remove
 	if !going {
 		return experiments.Proof{}, errors.Join(err, fmt.Errorf("%s still runs after it was deleted: %s", r.Object, seen))
 	}
-	done = true
 	return experiments.Proof{Seen: seen}, nil
 }
 

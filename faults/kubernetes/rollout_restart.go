@@ -184,7 +184,7 @@ func (*RolloutRestart) Follow(ctx context.Context, h experiments.Hit, tell func(
 			tell(experiments.Finding{Name: "ready", After: time.Since(began), Text: fmt.Sprintf("the rollout of %s is complete: %s new and ready", r.Object, plural(kube.RolloutOf(thing).Ready, "pod"))})
 			return nil
 		}
-		pause(ctx, rolloutPace)
+		idle(ctx, rolloutPace)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -24,7 +24,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 )
 
 // Resource is a sort of object, as the API names it.
@@ -152,9 +151,6 @@ func (r Ref) String() string {
 	return strings.TrimSpace(r.Kind + " " + name)
 }
 
-// quiet keeps client-go from writing on standard error what is in its errors too.
-func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, klog.New(nil)) }
-
 // call makes one call with a deadline of its own and says in its error what was
 // tried on what.
 func (c *Client) call(ctx context.Context, verb string, r Ref, prepare func(*rest.Request) *rest.Request, into runtime.Object) error {
@@ -181,23 +177,10 @@ func (c *Client) call(ctx context.Context, verb string, r Ref, prepare func(*res
 		return nil
 	}
 	if limited.Err() != nil && ctx.Err() == nil {
-		err = silence{c.timeout}
+		err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
 	}
 	return &Error{Verb: verb, Ref: r, Server: c.config.Host, Err: err}
 }
-
-// silence is an answer that did not come in time; it is a [net.Error].
-type silence struct{ within time.Duration }
-
-func (s silence) Error() string {
-	return fmt.Sprintf("no answer within %s: is the API server up?", s.within)
-}
-
-// Timeout is true.
-func (silence) Timeout() bool { return true }
-
-// Temporary is true: it may answer the next call.
-func (silence) Temporary() bool { return true }
 
 // Error is a call that failed.
 type Error struct {

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
 )
 
 // watchFor is how long one watch lasts before it is begun again, in seconds: an API
@@ -82,3 +83,12 @@ func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
 // errNoList is what a list without a resource version is: a decoder takes any JSON for
 // an empty list, and nothing is more easily believed.
 var errNoList = errors.New("its answer is no list")
+
+// errNoAnswer is a call that took all of its time.
+var errNoAnswer = errors.New("is the API server up?")
+
+// Silent tells that a call took all of its time and got no answer.
+func Silent(err error) bool { return errors.Is(err, errNoAnswer) }
+
+// quiet keeps client-go from writing on standard error what is in its errors too.
+func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, klog.New(nil)) }
