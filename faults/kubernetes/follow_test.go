@@ -16,7 +16,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -373,4 +375,94 @@ func TestFollowingARemovedPod(t *testing.T) {
 		}
 		replacements(t, []*following{follow(t.Context(), fault, hit)}, []experiments.Hit{hit})
 	})
+}
+
+// staying is a scene with one hit on a pod that stays, without a cluster.
+func staying(r record) (*scene, *pursuit) {
+	r.Object = object{Resource: "pods", Kind: "pod", Version: "v1", Namespace: "shop", Name: "a", UID: "1"}
+	p := &pursuit{r: r, began: time.Now(), told: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &scene{followed: []*pursuit{p}}, p
+}
+
+func names(findings []experiments.Finding) string {
+	var list []string
+	for _, finding := range findings {
+		list = append(list, finding.Name)
+	}
+	return strings.Join(list, " ")
+}
+
+func TestFollowingAPodThatStays(t *testing.T) {
+	pod := func(ready, marked bool, id string, restarts int32) *corev1.Pod {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", Namespace: "shop", UID: "1"}, Spec: corev1.PodSpec{NodeName: "n", Containers: []corev1.Container{{Name: "main"}}}}
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
+		if ready {
+			pod.Status.Conditions[0].Status = corev1.ConditionTrue
+		}
+		if marked {
+			pod.Annotations = map[string]string{HitAnnotation: "{}"}
+		}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", ContainerID: id, RestartCount: restarts, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+		return pod
+	}
+	broken := record{Edit: &edit{Path: []string{"spec", "containers"}}}
+	killed := record{Pod: &podRecord{OwnerUID: "rs"}, Signal: &signalRecord{Container: "main", ID: "c1"}}
+	for name, test := range map[string]struct {
+		r    record
+		seen []*corev1.Pod // nil: it was deleted
+		want string
+		over bool
+	}{
+		"an image that cannot be pulled, and is put back":  {broken, []*corev1.Pod{pod(true, true, "c1", 0), pod(false, true, "c1", 0), pod(false, false, "c1", 1), pod(true, false, "c2", 1)}, "unready ready", true},
+		"an image whose container went on":                 {broken, []*corev1.Pod{pod(true, true, "c1", 0), pod(true, false, "c1", 0)}, "", true},
+		"a change that is not seen yet":                    {broken, []*corev1.Pod{pod(true, false, "c1", 0)}, "", false},
+		"a pod that is deleted meanwhile":                  {broken, []*corev1.Pod{pod(false, true, "c1", 0), nil}, "unready gone", true},
+		"a container that is restarted":                    {killed, []*corev1.Pod{pod(true, false, "c1", 0), pod(false, false, "c2", 1), pod(true, false, "c2", 1)}, "restarted ready", true},
+		"a container whose end is not seen yet":            {killed, []*corev1.Pod{pod(true, false, "c1", 0)}, "", false},
+		"a container that is restarted and never is ready": {killed, []*corev1.Pod{pod(false, false, "c2", 1), pod(false, false, "c3", 2)}, "restarted", false},
+	} {
+		s, p := staying(test.r)
+		for _, seen := range test.seen {
+			if seen == nil {
+				s.pod(t.Context(), watch.Deleted, pod(false, false, "", 0), false)
+				continue
+			}
+			s.pod(t.Context(), watch.Modified, seen, false)
+			s.pod(t.Context(), watch.Modified, seen, false) // a state may be told twice
+		}
+		found, over := s.next(p)
+		if got := names(found); got != test.want || over != test.over {
+			t.Errorf("%s: told %q, over %v; want %q, %v", name, got, over, test.want, test.over)
+		}
+	}
+}
+
+func TestFollowingTellsEachEventOnceAndNotTooMany(t *testing.T) {
+	s, p := staying(record{Pod: &podRecord{OwnerUID: "rs"}})
+	event := func(uid, reason string) *corev1.Event {
+		return &corev1.Event{InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "b", UID: types.UID(uid)}, Reason: reason, Message: "said\x1b[31m so", Source: corev1.EventSource{Component: "kubelet", Host: "n"}}
+	}
+	// What is told of a replacement may come before the replacement itself.
+	s.event(t.Context(), event("2", "Scheduled"))
+	s.event(t.Context(), event("9", "Elsewhere"))
+	replacement := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "b", Namespace: "shop", UID: "2", OwnerReferences: []metav1.OwnerReference{{UID: "rs", Controller: new(true)}}}}
+	s.pod(t.Context(), watch.Added, replacement, true)
+	for i := range 3 * mostEvents {
+		s.event(t.Context(), event("2", "Scheduled"))
+		s.event(t.Context(), event("2", fmt.Sprint("Reason", i)))
+	}
+	found, _ := s.next(p)
+	if got := names(found); got != "replaced"+strings.Repeat(" event", mostEvents) {
+		t.Errorf("told %q", got)
+	}
+	if first := found[1]; first.Text != "pod b: Scheduled: said so" || first.Source != "Kubernetes event of kubelet on n" {
+		t.Errorf("told %+v", first)
+	}
+	// A feed that was ended has no say any more.
+	ended, end := context.WithCancel(t.Context())
+	end()
+	s.pod(ended, watch.Deleted, replacement, false)
+	if found, _ := s.next(p); len(found) > 0 {
+		t.Errorf("an ended feed told %+v", found)
+	}
 }

@@ -309,20 +309,6 @@ func List[L interface {
 	}
 }
 
-// list reads one page.
-func (c *Client) list(ctx context.Context, r Resource, namespace string, options metav1.ListOptions, list interface {
-	runtime.Object
-	metav1.ListInterface
-}) error {
-	err := c.call(ctx, "GET", r.In(namespace, ""), func(q *rest.Request) *rest.Request {
-		return q.VersionedParams(&options, metav1.ParameterCodec)
-	}, list)
-	if err == nil && list.GetResourceVersion() == "" {
-		err = &Error{Verb: "GET", Ref: r.In(namespace, ""), Server: c.config.Host, Err: errNoList}
-	}
-	return err
-}
-
 // NotFound tells that an object is not there.
 func NotFound(err error) bool { return apierrors.IsNotFound(err) }
 

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 )
 
@@ -26,6 +27,20 @@ func Here[L interface {
 		return "", err
 	}
 	return list.GetResourceVersion(), nil
+}
+
+// list reads one page.
+func (c *Client) list(ctx context.Context, r Resource, namespace string, options metav1.ListOptions, list interface {
+	runtime.Object
+	metav1.ListInterface
+}) error {
+	err := c.call(ctx, "GET", r.In(namespace, ""), func(q *rest.Request) *rest.Request {
+		return q.VersionedParams(&options, metav1.ParameterCodec)
+	}, list)
+	if err == nil && list.GetResourceVersion() == "" {
+		err = &Error{Verb: "GET", Ref: r.In(namespace, ""), Server: c.config.Host, Err: errNoList}
+	}
+	return err
 }
 
 // Watch tells of everything that happens to the objects of a resource after a resource
