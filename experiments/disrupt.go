@@ -65,6 +65,28 @@ func (r *runner) hurried() bool {
 	return time.Now().After(r.hurryUntil)
 }
 
+// gone tells whether a target that was planned is not there any more, so that the
+// round has to be drawn again.
+func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
+	fleeting, ok := plan.Fault.(Fleeting)
+	if !ok {
+		return false
+	}
+	for _, hit := range hits {
+		gone, _, err := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() (bool, error) { return fleeting.Gone(ctx, hit) })
+		if err != nil {
+			return false // its injection will say why
+		}
+		if gone {
+			text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, hit.Target)
+			r.moment("plan", text)
+			r.emit(Event{Type: EventNote, Text: "fault " + text})
+			return true
+		}
+	}
+	return false
+}
+
 // play lets one fault act, round after round. It waits for the fault it comes
 // after, if any, to be over in truth and not only by the schedule.
 func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan struct{}) error {
@@ -109,10 +131,14 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 }
 
 // round gives the hits of a round: those of the first were planned before the
-// baseline, later ones look again.
+// baseline, later ones look again, and so does the first where a target has gone by
+// itself before its turn.
 func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error) {
 	if round == 1 {
-		return r.hits.of(slot.Plan.Name, 1), nil
+		hits := r.hits.of(slot.Plan.Name, 1)
+		if !r.gone(ctx, slot.Plan, hits) {
+			return hits, nil
+		}
 	}
 	hits, err := r.planAllowed(ctx, slot, round)
 	if err != nil {
@@ -129,6 +155,9 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 			}
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+		if r.hits.known(hit.ID) {
+			continue // drawn again, and one of those that were planned before the baseline
 		}
 		planned = append(planned, r.hits.plan(hit))
 	}

@@ -15,7 +15,7 @@ const (
 	EventJudgement EventType = "judgement" // Judgement, Name: the hypothesis, Series: what it rests on
 	EventGuard     EventType = "guard"     // Guard, Name: the guard
 	EventStop      EventType = "stop"      // Stop
-	EventNote      EventType = "note"      // Text
+	EventNote      EventType = "note"      // Text; of a finding also Finding, and Name: the hit
 	EventEnd       EventType = "end"       // Verdict, Text
 )
 
@@ -39,6 +39,7 @@ type Event struct {
 	MayBreak bool     `json:"may_break,omitempty"`
 	Guard    *Reading `json:"guard,omitempty"`
 	Stop     *Stop    `json:"stop,omitempty"`
+	Finding  *Finding `json:"finding,omitempty"`
 	Verdict  Verdict  `json:"verdict,omitempty"`
 	Text     string   `json:"text,omitempty"`
 }

@@ -37,6 +37,13 @@ func (b *hitBook) plan(hit Hit) Event {
 	return Event{At: now, Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Planned, Hit: &hit}}
 }
 
+// known tells whether there is a hit of an ID.
+func (b *hitBook) known(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.byID[id] != nil
+}
+
 // step moves a hit on and returns the event that says so.
 func (b *hitBook) step(id string, step Step, seen string, state State, err error) Event {
 	b.mu.Lock()

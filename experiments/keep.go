@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -32,6 +33,15 @@ type Kept struct {
 // KeepPace is the time between two calls of Keep.
 const KeepPace = 5 * time.Second
 
+// A Fleeting fault has targets that come and go by themselves, such as pods. A round
+// one of whose targets has gone before its turn is drawn again, from the same numbers.
+type Fleeting interface {
+	Fault
+	// Gone tells whether the target of a hit that was planned is not there any more. It
+	// changes nothing.
+	Gone(ctx context.Context, h Hit) (bool, error)
+}
+
 // A Follower is a fault that can tell what the system makes of a hit: when a killed
 // pod is replaced, and when the new one is ready.
 type Follower interface {
@@ -43,7 +53,20 @@ type Follower interface {
 
 // Finding is something that was measured about a hit after its injection.
 type Finding struct {
-	Name  string        `json:"name"` // "replaced", "ready"
+	Name  string        `json:"name"` // "gone", "replaced", "running", "ready", "event"
+	At    time.Time     `json:"at"`   // when it was seen; the runner fills it in
 	After time.Duration `json:"after_ns"`
 	Text  string        `json:"text"`
+	// Source says who tells it, if not the fault itself: "Kubernetes event of kubelet on
+	// worker-1".
+	Source string `json:"source,omitempty"`
+}
+
+// words say a finding in a line.
+func (f Finding) words(hit Hit) string {
+	said := fmt.Sprintf("%s: %s, %s after the hit", hit.Fault, f.Text, FormatDuration(f.After.Round(10*time.Millisecond)))
+	if f.Source != "" {
+		said += " (" + f.Source + ")"
+	}
+	return said
 }

@@ -171,11 +171,11 @@ func (r *runner) follow(plan *FaultPlan, hit Hit) {
 	r.following.Go(func() {
 		_, _, err := bounded(r.following.ctx, fmt.Sprintf("fault %q: Follow", plan.Name), func() (struct{}, error) {
 			return struct{}{}, follower.Follow(r.following.ctx, hit, func(f Finding) {
-				f.Text = r.o.Redact(f.Text)
+				f.Text, f.Source, f.At = r.o.Redact(f.Text), r.o.Redact(f.Source), time.Now()
 				r.hits.find(hit.ID, f)
-				text := fmt.Sprintf("%s: %s, %s after the hit", hit.Fault, f.Text, FormatDuration(f.After.Round(10*time.Millisecond)))
-				r.moment("fault", text)
-				r.emit(Event{Type: EventNote, Text: text})
+				text := f.words(hit)
+				r.momentAt(f.At, "fault", text)
+				r.emit(Event{At: f.At, Type: EventNote, Name: hit.ID, Finding: &f, Text: text})
 			})
 		})
 		if err != nil && r.following.ctx.Err() == nil {

@@ -38,6 +38,11 @@ func Rebuild(events []Event, damaged bool) *Result {
 		case event.Hit != nil:
 			book.replay(event)
 			r.Timeline = append(r.Timeline, hitMoments(event, book)...)
+		case event.Finding != nil:
+			if book.byID[event.Name] != nil {
+				book.find(event.Name, *event.Finding)
+			}
+			r.Timeline = append(r.Timeline, Moment{event.At, "fault", event.Text})
 		case event.Sample != nil:
 			p := byName[event.Series]
 			if p == nil {

@@ -247,3 +247,26 @@ func TestAResultIsBroughtUpToDateAfterWhatItLeftWasMended(t *testing.T) {
 		t.Errorf("the hit is %+v, the fault %+v", h, r.Faults[0])
 	}
 }
+
+func TestADeadRunKeepsWhatWasFoundOfItsHits(t *testing.T) {
+	began := time.Date(2026, 11, 24, 15, 0, 0, 0, time.UTC)
+	hit := Hit{ID: "lost/1/pod a", Fault: "lost", Target: "pod a", Effect: "killed"}
+	finding := Finding{Name: "ready", At: began.Add(3 * time.Second), After: 1900 * time.Millisecond, Text: "pod b is ready on node n"}
+	events := []Event{
+		{At: began, Type: EventBegin, Begin: &Begin{Run: "r"}},
+		{At: began, Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Planned, Hit: &hit}},
+		{At: began.Add(time.Second), Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Injected, Seen: "gone"}},
+		{At: finding.At, Type: EventNote, Name: hit.ID, Finding: &finding, Text: finding.words(hit)},
+		{At: finding.At, Type: EventNote, Name: "lost/1/nobody", Finding: &finding, Text: "of a hit that the journal lost"},
+	}
+	for i := range events {
+		events[i] = stored(t, events[i])
+	}
+	r := Rebuild(events, false)
+	if len(r.Hits) != 1 || !reflect.DeepEqual(r.Hits[0].Findings, []Finding{finding}) {
+		t.Errorf("the hits are %+v", r.Hits)
+	}
+	if !slices.ContainsFunc(r.Timeline, func(m Moment) bool { return m.Text == "lost: pod b is ready on node n, 1.9s after the hit" }) {
+		t.Errorf("the timeline is %+v", r.Timeline)
+	}
+}

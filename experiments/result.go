@@ -159,6 +159,6 @@ type SLOResult struct {
 // Moment is a line of the timeline.
 type Moment struct {
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // phase, fault, guard, hypothesis, stop, note, error
+	Kind string    `json:"kind"` // phase, plan, fault, guard, hypothesis, stop, note, error
 	Text string    `json:"text"`
 }

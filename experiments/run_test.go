@@ -411,3 +411,33 @@ func TestARunCutAnywhereCanBeMendedFromItsJournal(t *testing.T) {
 		}
 	})
 }
+
+// unable is a probe that knows beforehand that it could not measure.
+type unable struct{ err error }
+
+func (unable) Measure(context.Context) Sample { return Sample{Condition: Broken} }
+
+func (u unable) Check(context.Context) error { return u.err }
+
+func TestAProbeThatCouldNotMeasureIsToldWithThePlan(t *testing.T) {
+	e := &Experiment{
+		Probes: []*Probed{
+			{Name: "replicas", Origin: "shop.hcl:3", Probe: unable{errors.New("get deployments.apps is missing")}},
+			{Name: "pods", Origin: "shop.hcl:9", Probe: unable{errors.New("list pods is missing")}},
+			{Name: "fine", Probe: unable{}},
+		},
+		Faults: []*FaultPlan{{Name: "kill", Origin: "shop.hcl:20", Fault: &breaker{world: newWorld(), instant: true, planErr: errors.New("no such pod")}}},
+	}
+	_, err := Plan(t.Context(), e, "r")
+	if err == nil {
+		t.Fatal("planned")
+	}
+	for _, want := range []string{"no such pod", `probe "replicas" (shop.hcl:3) could not measure: get deployments.apps is missing`, `probe "pods" (shop.hcl:9) could not measure: list pods is missing`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "fine") {
+		t.Errorf("%v", err)
+	}
+}

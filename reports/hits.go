@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -137,7 +138,7 @@ func urgency(h *experiments.HitResult) int {
 func (o outliner) hit(h *experiments.HitResult) hitRow {
 	row := hitRow{
 		Letter: o.letterOf(h.Fault), Fault: o.clean(h.Fault), Target: o.clean(h.Target), Effect: o.clean(h.Effect),
-		Proof: o.clean(h.Proof), MendedProof: o.clean(h.Mended), Error: o.clean(h.Error),
+		Proof: o.clean(h.Proof), MendedProof: o.clean(h.Mended), Error: o.clean(h.Error), Found: o.found(h),
 	}
 	if h.Round > 1 {
 		row.Fault += ", round " + strconv.Itoa(h.Round)
@@ -161,6 +162,25 @@ func (o outliner) hit(h *experiments.HitResult) hitRow {
 		row.Status, row.Class = "mended", "held"
 	}
 	return row
+}
+
+// found says what was measured of a hit afterwards: each step with its time, and the
+// last in its own words. Events of others are told in the timeline.
+func (o outliner) found(h *experiments.HitResult) string {
+	var steps []string
+	last := ""
+	for i := range h.Findings {
+		f := &h.Findings[i]
+		if f.Name == "" || f.Source != "" {
+			continue
+		}
+		steps = append(steps, o.clean(f.Name)+" after "+sayDuration(f.After))
+		last = f.Text
+	}
+	if len(steps) == 0 {
+		return ""
+	}
+	return strings.Join(steps, ", ") + ": " + o.clean(last)
 }
 
 // alarm lists what may still be broken.

@@ -57,7 +57,7 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 		table(&b, []string{"Fault", "Target", "Effect", "Injected", "Read back after", "Mended", "Read back after", "Now"}, len(o.Hits), "Nothing was hit.", func(i int) []string {
 			h := o.Hits[i]
 			return []string{h.Letter, escape(h.Target), escape(h.Effect), dash(h.Injected), dash(escape(h.Proof)),
-				dash(h.Mended), dash(escape(h.MendedProof)), join2("**"+escape(h.Status)+"**", escape(h.Error))}
+				dash(h.Mended), dash(escape(h.MendedProof)), join2(join2("**"+escape(h.Status)+"**", escape(h.Error)), escape(h.Found))}
 		})
 	}
 	if o.HitsLeftOut > 0 {

@@ -93,6 +93,12 @@ func (o outliner) hitMoments() []moment {
 		if !h.Injected.IsZero() {
 			add(h.Injected, "Injected into ", h.Target, h.Effect, h.Proof)
 		}
+		for j := range h.Findings {
+			f := &h.Findings[j]
+			list = append(list, moment{cmp.Or(f.At, h.Injected.Add(f.After)), func() (string, string) {
+				return cmp.Or(o.clean(f.Source), "fault "+o.clean(h.Fault)), o.clean(f.Text) + ", " + sayDuration(f.After) + " after the hit"
+			}})
+		}
 		for _, step := range h.Steps {
 			if step.Step == experiments.Failed {
 				add(step.At, "Not injected into ", h.Target, cmp.Or(h.Error, "its effect was not read back"), "")

@@ -41,6 +41,7 @@ type hitRow struct {
 	Injected, Proof               string
 	Mended, MendedProof           string
 	Status, Class, Error          string
+	Found                         string // what became of the target: "replaced after 800ms, ready after 1.9s"
 }
 
 type guardRow struct {

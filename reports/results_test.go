@@ -56,8 +56,14 @@ func run(v experiments.Verdict) *experiments.Result {
 		Hits: []experiments.HitResult{
 			{Hit: experiments.Hit{ID: "late-payments/1/payments", Fault: "late-payments", Kind: "toxiproxy_latency", Round: 1, Target: "proxy payments", Holds: "toxiproxy 127.0.0.1:8474 payments", Effect: "answers 300 ms late (jitter 50 ms)", Undo: "remove the toxic", Fuse: experiments.WatchdogFuse, Lasts: 110 * time.Second, Spec: json.RawMessage(`{"proxy":"payments"}`)},
 				Steps: life(40, 150.12), Step: experiments.Verified, Proof: "toxic listed: latency=300 jitter=50", Mended: "no toxic on payments", State: experiments.Whole, Injected: after(40), Verified: after(150.12)},
-			{Hit: experiments.Hit{ID: "lose-a-pod/1/a", Fault: "lose-a-pod", Kind: "pod_kill", Round: 1, Target: "pod shop/checkout-7d", Effect: "killed", Undo: "nothing to undo"},
-				Steps: life(90, 92), Step: experiments.Verified, Proof: "UID 1f gone", Mended: "a pod of the same owner is ready", State: experiments.Whole, Injected: after(90), Verified: after(92)},
+			{Hit: experiments.Hit{ID: "lose-a-pod/1/a", Fault: "lose-a-pod", Kind: "pod_kill", Round: 1, Target: "pod shop/checkout-7d", Effect: "killed", Undo: "nothing to undo",
+				Takes: []experiments.Allowance{{Of: "disruption budget shop/checkout", Allows: 1, Why: "3 of its 3 pods are healthy and 2 must stay"}}},
+				Steps: life(90, 92), Step: experiments.Verified, Proof: "UID 1f gone", Mended: "a pod of the same owner is ready", State: experiments.Whole, Injected: after(90), Verified: after(92),
+				Findings: []experiments.Finding{
+					{Name: "replaced", At: after(90.8), After: 800 * time.Millisecond, Text: "pod checkout-9k (UID 2e) replaces checkout-7d"},
+					{Name: "event", At: after(91), After: time.Second, Text: "pod checkout-9k: Scheduled: Successfully assigned shop/checkout-9k to worker-1", Source: "Kubernetes event of default-scheduler"},
+					{Name: "ready", At: after(91.9), After: 1900 * time.Millisecond, Text: "pod checkout-9k is ready on node worker-1"},
+				}},
 		},
 		Guards: []experiments.GuardResult{
 			{Name: "page-worthy", Kind: "burn_rate", Looks: 480, Worst: &experiments.Reading{Used: .2, Text: "burn 2.9 of 14.4"}, WorstAt: after(91), Last: &experiments.Reading{Used: 0, Text: "burn 0 of 14.4"}},

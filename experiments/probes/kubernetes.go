@@ -208,6 +208,9 @@ func (p *Kubernetes) Unit() string {
 	return "replicas"
 }
 
+// Cluster is where it looks.
+func (p *Kubernetes) Cluster() *kube.Kubernetes { return p.Kubernetes }
+
 // Rights lists what the probe must be allowed to do.
 func (p *Kubernetes) Rights() []kube.Right {
 	ref, err := p.ref()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -50,13 +49,12 @@ func (p *Kubernetes) Measure(ctx context.Context) experiments.Sample {
 func notRead(ctx context.Context, s experiments.Sample, what string, err error) experiments.Sample {
 	var status apierrors.APIStatus
 	var network *url.Error
-	var timeout net.Error
 	switch {
 	case cancelled(ctx):
 		return broken(s, "cancelled")
 	case errors.As(err, &status):
 		return refused(s, what, err, status.Status())
-	case errors.As(err, &network), errors.As(err, &timeout), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
+	case errors.As(err, &network), kube.Silent(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
 		return unreadable(s, experiments.Unreachable, "no answer from the API server about "+what+": "+reason(ctx, s.At, err, "none"))
 	}
 	// A decoder, mostly: whatever answers is no API server.
@@ -93,24 +91,24 @@ func unexpected(status metav1.Status) bool {
 	})
 }
 
-// get reads an object as its JSON text, and checks that it is the one asked for.
-func get(ctx context.Context, client *kube.Client, ref kube.Ref) ([]byte, kube.Thing, error) {
-	text, err := client.Text(ctx, ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	thing, err := kube.ParseThing(text)
+// get reads an object, and checks that it is the one asked for.
+func get(ctx context.Context, client *kube.Client, ref kube.Ref) (kube.Thing, error) {
+	thing, err := client.Raw(ctx, ref)
 	if err == nil && thing.Text("metadata", "name") != ref.Name {
 		err = errors.New("it is no object of that name")
 	}
-	return text, thing, err
+	return thing, err
 }
 
 // field reads a value of any object.
 func (p *Kubernetes) field(ctx context.Context, s experiments.Sample, client *kube.Client, ready *kubernetesReady) experiments.Sample {
-	text, _, err := get(ctx, client, ready.ref)
+	thing, err := get(ctx, client, ready.ref)
 	if err != nil {
 		return notRead(ctx, s, ready.ref.String(), err)
+	}
+	text, err := json.Marshal(thing)
+	if err != nil {
+		return broken(s, textsafe.Line(err.Error(), longReason))
 	}
 	value, err := ready.picker.pick(text)
 	if err != nil {
@@ -128,48 +126,10 @@ func (p *Kubernetes) field(ctx context.Context, s experiments.Sample, client *ku
 	return good(s)
 }
 
-// stand is how the replicas of a workload stand.
-type stand struct {
-	wanted, current, updated, ready int
-	// toUpdate is how many are updated when the rollout is complete: with a partition
-	// not all.
-	toUpdate             int
-	generation, observed int
-}
-
-// standOf reads the status of a workload.
-func standOf(thing kube.Thing) stand {
-	whole := func(missing int, keys ...string) int {
-		number, ok := thing.At(keys...).(json.Number)
-		if !ok {
-			return missing
-		}
-		n, err := number.Int64()
-		if err != nil {
-			return missing
-		}
-		return int(n)
-	}
-	at := stand{
-		wanted: whole(1, "spec", "replicas"), current: whole(0, "status", "replicas"),
-		updated: whole(0, "status", "updatedReplicas"), ready: whole(0, "status", "readyReplicas"),
-		generation: whole(0, "metadata", "generation"), observed: whole(-1, "status", "observedGeneration"),
-	}
-	if thing.Text("kind") == "DaemonSet" {
-		at.wanted, at.current = whole(0, "status", "desiredNumberScheduled"), whole(0, "status", "currentNumberScheduled")
-		at.updated, at.ready = whole(0, "status", "updatedNumberScheduled"), whole(0, "status", "numberReady")
-	}
-	at.toUpdate = at.wanted
-	if thing.Text("kind") == "StatefulSet" {
-		at.toUpdate = max(at.wanted-whole(0, "spec", "updateStrategy", "rollingUpdate", "partition"), 0)
-	}
-	return at
-}
-
 // replicas reads a workload for ready and rollout.
 func (p *Kubernetes) replicas(ctx context.Context, s experiments.Sample, client *kube.Client, ready *kubernetesReady) experiments.Sample {
 	what := ready.ref.String()
-	_, thing, err := get(ctx, client, ready.ref)
+	thing, err := get(ctx, client, ready.ref)
 	if err != nil {
 		s = notRead(ctx, s, what, err)
 		if s.Condition == experiments.OK {
@@ -177,12 +137,16 @@ func (p *Kubernetes) replicas(ctx context.Context, s experiments.Sample, client 
 		}
 		return s
 	}
-	at := standOf(thing)
+	at := kube.RolloutOf(thing)
 	if p.Reads == "rollout" {
-		return rolledOut(s, what, at)
+		s.Value = float64(at.Done())
+		if lacks := at.Lacks(what); lacks != "" {
+			return bad(s, lacks)
+		}
+		return good(s)
 	}
-	s.Value = float64(at.ready)
-	return p.enough(s, what, "replicas", at.ready, at.wanted)
+	s.Value = float64(at.Ready)
+	return p.enough(s, what, "replicas", at.Ready, at.Wanted)
 }
 
 // enough judges how many are ready.
@@ -196,24 +160,6 @@ func (p *Kubernetes) enough(s experiments.Sample, what, noun string, ready, want
 		return bad(s, what+" is to have no "+noun)
 	case ready < wanted:
 		return bad(s, fmt.Sprintf("%d of %d %s of %s are ready", ready, wanted, noun, what))
-	}
-	return good(s)
-}
-
-func rolledOut(s experiments.Sample, what string, at stand) experiments.Sample {
-	s.Value = float64(min(at.updated, at.ready))
-	switch {
-	case at.observed < at.generation:
-		s.Value = 0 // the counts are those of what was asked for before
-		return bad(s, fmt.Sprintf("the newest change of %s (generation %d) was not taken up yet", what, at.generation))
-	case at.wanted == 0:
-		return bad(s, what+" is to have no replicas")
-	case at.updated < at.toUpdate:
-		return bad(s, fmt.Sprintf("%d of %d replicas of %s are updated", at.updated, at.toUpdate, what))
-	case at.current > at.wanted:
-		return bad(s, fmt.Sprintf("%d replicas of %s are to go", at.current-at.wanted, what))
-	case at.ready < at.wanted:
-		return bad(s, fmt.Sprintf("%d of %d replicas of %s are ready", at.ready, at.wanted, what))
 	}
 	return good(s)
 }
@@ -327,7 +273,7 @@ func (p *Kubernetes) selects(ctx context.Context, client *kube.Client, ready *ku
 	if known != nil {
 		return known.String(), nil
 	}
-	_, thing, err := get(ctx, client, ready.ref)
+	thing, err := get(ctx, client, ready.ref)
 	if err != nil {
 		return "", err
 	}

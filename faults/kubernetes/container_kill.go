@@ -18,6 +18,7 @@ import (
 // restarts what ends; the pod keeps its name and its address.
 type ContainerKill struct {
 	Claims
+	Following
 	Pods
 	Container string        `hcl:"container,optional" doc:"Name of the container; left out, the first." example:"shop"`
 	Signal    string        `hcl:"signal,optional" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|ABRT|KILL" doc:"Signal to send. Within a container the kernel keeps from process 1 KILL and each signal that it has no handler for."`
@@ -110,7 +111,11 @@ func container(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 }
 
 // Inject sends the signal and waits until the container that was planned has ended.
-func (*ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+func (f *ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return f.followed(ctx, h, func() (experiments.Proof, error) { return endContainer(ctx, h) })
+}
+
+func endContainer(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
 	r, client, err := read(h)
 	if err != nil {
 		return experiments.Proof{}, err
@@ -179,9 +184,10 @@ func (r record) send(ctx context.Context, client *kube.Client) error {
 // ended tells whether the container that was planned has ended.
 func (r record) ended(ctx context.Context, client *kube.Client) (seen string, ended bool, err error) {
 	var pod corev1.Pod
+	who := r.who(nil)
 	err = client.Get(ctx, r.Object.ref(), &pod)
 	if kube.NotFound(err) || err == nil && string(pod.UID) != r.Object.UID {
-		return fmt.Sprintf("%s (UID %s) is gone", r.Object, r.Object.UID), true, nil
+		return who + " is gone", true, nil
 	}
 	if err != nil {
 		return "", false, err
@@ -191,11 +197,11 @@ func (r record) ended(ctx context.Context, client *kube.Client) (seen string, en
 	case status == nil:
 		return fmt.Sprintf("%s has no container %s", r.Object, r.Signal.Container), true, nil
 	case status.ContainerID != r.Signal.ID:
-		return fmt.Sprintf("container %s of %s was restarted (%d restarts)", status.Name, r.Object, status.RestartCount), true, nil
+		return fmt.Sprintf("container %s of %s was restarted (%d restarts)", status.Name, who, status.RestartCount), true, nil
 	case status.State.Terminated != nil:
-		return fmt.Sprintf("container %s of %s ended with code %d (%s)", status.Name, r.Object, status.State.Terminated.ExitCode, status.State.Terminated.Reason), true, nil
+		return fmt.Sprintf("container %s of %s ended with code %d (%s)", status.Name, who, status.State.Terminated.ExitCode, status.State.Terminated.Reason), true, nil
 	}
-	return fmt.Sprintf("container %s of %s runs", status.Name, r.Object), false, nil
+	return fmt.Sprintf("container %s of %s runs", status.Name, who), false, nil
 }
 
 // Revert has nothing to do: the kubelet restarts the container.

@@ -227,9 +227,9 @@ func (r record) injectEdit(ctx context.Context, client *kube.Client, h experimen
 		return "", fmt.Errorf("read %s back: %w", r.Object, err)
 	}
 	if now := r.Edit.value(thing); !r.carries(thing) || !alike(now, r.Edit.To) {
-		return "", fmt.Errorf("%s reads %s after the change, not %s: somebody changed it back at once", r.Object, say(now), say(r.Edit.To))
+		return "", fmt.Errorf("after the change %s: somebody changed it back at once", r.Edit.words(r.who(thing), now))
 	}
-	return fmt.Sprintf("%s reads %s (was %s)", r.Object, say(r.Edit.To), say(r.Edit.From)), nil
+	return r.Edit.words(r.who(thing), r.Edit.To) + r.Edit.was(), nil
 }
 
 // unmoved checks that an object is as it was planned.
@@ -244,7 +244,7 @@ func (r record) unmoved(thing kube.Thing) error {
 		return fmt.Errorf("%s bears the annotation %s by now; nothing was done", r.Object, ExcludeAnnotation)
 	}
 	if now := r.Edit.value(thing); !alike(now, r.Edit.From) {
-		return fmt.Errorf("%s moved since the plan: it reads %s, not %s; nothing was done", r.Object, say(now), say(r.Edit.From))
+		return fmt.Errorf("%s moved since the plan: by now %s%s; nothing was done", r.Object, r.Edit.words("it", now), r.Edit.was())
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 	case thing.Text("metadata", "uid") != r.Object.UID:
 		return see(experiments.Superseded, "%s was made anew meanwhile", r.Object)
 	case r.carries(thing):
-		return see(experiments.Harmed, "%s carries the mark of the run and reads %s", r.Object, say(now))
+		return see(experiments.Harmed, "%s, with the mark of the run", r.Edit.words(r.who(thing), now))
 	}
 	copies, err := r.copies(ctx, client)
 	switch {
@@ -294,7 +294,7 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 	case len(copies) > 0:
 		return see(experiments.Harmed, "%s carries a copy of the mark of %s", copies[0], r.Object)
 	case alike(now, r.Edit.From):
-		return see(experiments.Whole, "%s reads %s as before", r.Object, say(now))
+		return see(experiments.Whole, "%s, as before", r.Edit.words(r.who(thing), now))
 	}
-	return see(experiments.Superseded, "%s carries no mark, and reads %s: somebody else changed it meanwhile", r.Object, say(now))
+	return see(experiments.Superseded, "%s, without the mark of the run: somebody else changed it meanwhile", r.Edit.words(r.who(thing), now))
 }

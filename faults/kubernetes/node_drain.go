@@ -1,9 +1,12 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +85,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if err != nil {
 			return nil, err
 		}
-		effect := fmt.Sprintf("cordon the node and evict its %d pods", len(pods))
+		effect := fmt.Sprintf("cordon the node and evict its %s", plural(len(pods), "pod"))
 		if left > 0 {
 			effect += fmt.Sprintf(" (%d in protected namespaces or opted out stay)", left)
 		}
@@ -96,7 +99,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 				return nil, err
 			}
 			for _, take := range takes {
-				if !slicesHave(again.Takes, take.Of) { // evictions wait for each other
+				if !slices.ContainsFunc(again.Takes, func(a experiments.Allowance) bool { return a.Of == take.Of }) { // evictions wait for each other
 					again.Takes = append(again.Takes, take)
 				}
 			}
@@ -104,15 +107,6 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		hits[i] = again
 	}
 	return hits, nil
-}
-
-func slicesHave(list []experiments.Allowance, of string) bool {
-	for _, one := range list {
-		if one.Of == of {
-			return true
-		}
-	}
-	return false
 }
 
 // evictable lists the pods of the node that a drain evicts, and counts those it
@@ -160,14 +154,14 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
 	defer cancel()
-	evicted := 0
+	evicted := map[string]bool{}
 	for {
 		pods, _, err := r.evictable(limited, client)
 		if err != nil {
 			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 		}
 		if len(pods) == 0 {
-			return experiments.Proof{Seen: fmt.Sprintf("%s; %d pods were evicted, and none that a drain evicts is left", seen, evicted)}, nil
+			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it; evicted: %s", seen, cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none"))}, nil
 		}
 		var waiting error
 		for i := range pods {
@@ -175,7 +169,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			err := evict(limited, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
 			switch {
 			case err == nil:
-				evicted++
+				evicted[pods[i].Namespace+"/"+pods[i].Name] = true
 			case kube.NotFound(err), kube.Conflict(err):
 			case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 				waiting = err // no eviction is taken any more; the pod goes with its namespace
@@ -190,7 +184,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %d pods are still there after %s", r.Object, len(pods), experiments.FormatDuration(r.Drain.Within)), waiting)
+			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

@@ -85,8 +85,8 @@ func (f *NodeTaint) plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if e.value(thing) != nil {
 			return planned{}, errors.New("it bears a taint of the key " + f.Key + " already; choose another key")
 		}
-		words := fmt.Sprintf("%s=%s:%s", f.Key, f.Value, f.Effect)
-		return planned{edit: e, effect: "taint the node " + words, undo: "take the taint " + words + " off"}, nil
+		words := taintWords(taint)
+		return planned{edit: e, effect: fmt.Sprintf("taint the node %s", words), undo: fmt.Sprintf("take the taint %s off", words)}, nil
 	})
 }
 

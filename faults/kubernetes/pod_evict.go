@@ -17,6 +17,7 @@ import (
 // PodDisruptionBudget can refuse it.
 type PodEvict struct {
 	Claims
+	Following
 	Pods
 	Grace *time.Duration `hcl:"grace,optional" doc:"How long the pod may take to end; left out, what the pod itself says." example:"5s"`
 }
@@ -49,9 +50,11 @@ func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.
 }
 
 // Inject evicts the pod and sees that it ends.
-func (*PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
-		return evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+func (f *PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return f.followed(ctx, h, func() (experiments.Proof, error) {
+		return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
+			return evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+		})
 	})
 }
 
@@ -83,9 +86,4 @@ func (*PodEvict) Revert(_ context.Context, h experiments.Hit) error { return rev
 // Check says what became of the pod. It is whole either way.
 func (*PodEvict) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkRemoval(ctx, h)
-}
-
-// Follow measures how long it takes until a new pod is there and ready.
-func (*PodEvict) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
-	return followPod(ctx, h, tell)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
@@ -14,6 +16,7 @@ import (
 // one that cannot be pulled, so that it ends and does not start again.
 type PodFailure struct {
 	Claims
+	Following
 	Pods
 	Container string `hcl:"container,optional" doc:"Name of the container; left out, the first." example:"shop"`
 }
@@ -56,7 +59,7 @@ func (f *PodFailure) Plan(ctx context.Context, d experiments.Draw) ([]experiment
 			return nil, err
 		}
 		hit, err := planEdit(client, d, kube.Pods, thing, func(_ *kube.Client, thing kube.Thing) (planned, error) {
-			return f.edit(thing, words)
+			return f.edit(thing, words, pod)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err)
@@ -69,7 +72,7 @@ func (f *PodFailure) Plan(ctx context.Context, d experiments.Draw) ([]experiment
 	return hits, nil
 }
 
-func (f *PodFailure) edit(thing kube.Thing, words string) (planned, error) {
+func (f *PodFailure) edit(thing kube.Thing, words string, pod *corev1.Pod) (planned, error) {
 	containers, _ := thing.At("spec", "containers").([]any)
 	if len(containers) == 0 {
 		return planned{}, errors.New("it has no container")
@@ -86,14 +89,14 @@ func (f *PodFailure) edit(thing kube.Thing, words string) (planned, error) {
 	}
 	return planned{
 		edit:   e,
-		effect: fmt.Sprintf("give its container %s an image that cannot be pulled (%s)", name, words),
+		effect: podEffect("give its container "+name+" an image that cannot be pulled", words, pod),
 		undo:   fmt.Sprintf("give it the image %v back", e.From),
 	}, nil
 }
 
 // Inject changes the image and reads it back.
-func (*PodFailure) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return injectEdit(ctx, h)
+func (f *PodFailure) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return f.followed(ctx, h, func() (experiments.Proof, error) { return injectEdit(ctx, h) })
 }
 
 // Revert puts the image back.

@@ -14,6 +14,7 @@ import (
 // PodKill deletes pods. Whatever owns them makes new ones.
 type PodKill struct {
 	Claims
+	Following
 	Pods
 	Grace *time.Duration `hcl:"grace,optional" doc:"How long the pod may take to end; left out, what the pod itself says." example:"5s"`
 	Force bool           `hcl:"force,optional" default:"false" doc:"Removes the pod at once, without waiting for its node: as if the node had died."`
@@ -56,9 +57,11 @@ func (f *PodKill) Plan(ctx context.Context, d experiments.Draw) ([]experiments.H
 }
 
 // Inject deletes the pod and sees that it ends.
-func (*PodKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
-		return client.Delete(ctx, r.Object.ref(), options)
+func (f *PodKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
+	return f.followed(ctx, h, func() (experiments.Proof, error) {
+		return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
+			return client.Delete(ctx, r.Object.ref(), options)
+		})
 	})
 }
 
@@ -68,9 +71,4 @@ func (*PodKill) Revert(_ context.Context, h experiments.Hit) error { return reve
 // Check says what became of the pod. It is whole either way.
 func (*PodKill) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
 	return checkRemoval(ctx, h)
-}
-
-// Follow measures how long it takes until a new pod is there and ready.
-func (*PodKill) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
-	return followPod(ctx, h, tell)
 }

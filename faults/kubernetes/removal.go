@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,7 +63,7 @@ func (p Pods) plan(ctx context.Context, d experiments.Draw, rights []kube.Right,
 		}
 		r := record{Reach: client.Reach(), Object: pinned(kube.Pods, pod.Namespace, pod.Name, string(pod.UID)),
 			Pod: &podRecord{Node: pod.Spec.NodeName, Owner: controller(pod.OwnerReferences), OwnerUID: controllerUID(pod.OwnerReferences), Grace: grace}}
-		hit, err := newHit(r, d, fmt.Sprintf("%s (%s; UID %s, on node %s)", effect, words, pod.UID, pod.Spec.NodeName), "nothing to undo: "+comesBack(pod), "")
+		hit, err := newHit(r, d, podEffect(effect, words, pod), "nothing to undo: "+comesBack(pod), "")
 		if err != nil {
 			return nil, err
 		}
@@ -72,6 +71,15 @@ func (p Pods) plan(ctx context.Context, d experiments.Draw, rights []kube.Right,
 		hits = append(hits, hit)
 	}
 	return hits, nil
+}
+
+// podEffect says what is done to a pod, of how many it is, and which it is.
+func podEffect(effect, words string, pod *corev1.Pod) string {
+	text := fmt.Sprintf("%s (%s; UID %s", effect, words, pod.UID)
+	if pod.Spec.NodeName != "" {
+		text += ", on node " + pod.Spec.NodeName
+	}
+	return text + ")"
 }
 
 func comesBack(pod *corev1.Pod) string {
@@ -137,17 +145,18 @@ func injectRemoval(ctx context.Context, h experiments.Hit, remove func(record, *
 func (r record) going(ctx context.Context, client *kube.Client) (seen string, going bool, err error) {
 	var pod corev1.Pod
 	err = client.Get(ctx, r.Object.ref(), &pod)
+	who := r.who(nil)
 	switch {
 	case kube.NotFound(err):
-		return fmt.Sprintf("%s (UID %s) is gone", r.Object, r.Object.UID), true, nil
+		return who + " is gone", true, nil
 	case err != nil:
 		return "", false, err
 	case string(pod.UID) != r.Object.UID:
-		return fmt.Sprintf("%s (UID %s) is gone; another has its name", r.Object, r.Object.UID), true, nil
+		return who + " is gone; another has its name", true, nil
 	case pod.DeletionTimestamp != nil:
-		return fmt.Sprintf("%s (UID %s) is ending since %s", r.Object, r.Object.UID, pod.DeletionTimestamp.UTC().Format("15:04:05")), true, nil
+		return who + " is ending", true, nil // its time of deletion is when it must be over
 	}
-	return fmt.Sprintf("%s (UID %s) is %s", r.Object, r.Object.UID, pod.Status.Phase), false, nil
+	return fmt.Sprintf("%s is %s", who, pod.Status.Phase), false, nil
 }
 
 // revertNothing is the revert of what is over at once.
@@ -168,74 +177,4 @@ func checkRemoval(ctx context.Context, h experiments.Hit) (experiments.Observati
 		return unknown(err)
 	}
 	return see(experiments.Whole, "%s; nothing to undo", seen)
-}
-
-// followPace is how often a replacement is looked for. Watching would be one more
-// right to ask for.
-const followPace = 200 * time.Millisecond
-
-// followPod looks for the pod that replaces the one that was removed: a pod of the
-// same workload that is younger than the hit. It tells when it is there and when it
-// is ready.
-func followPod(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
-	r, client, err := read(h)
-	if err != nil || r.Pod == nil || r.Pod.OwnerUID == "" {
-		return err
-	}
-	began := time.Now()
-	var before map[types.UID]bool
-	replacement := types.UID("")
-	for {
-		pods, err := ownedPods(ctx, client, r.Object.Namespace, r.Pod.OwnerUID)
-		if err == nil && before == nil {
-			before = map[types.UID]bool{}
-			for i := range pods {
-				if time.Since(pods[i].CreationTimestamp.Time) > time.Since(began)+2*time.Second {
-					before[pods[i].UID] = true
-				}
-			}
-		}
-		for i := range pods {
-			pod := &pods[i]
-			if before[pod.UID] || string(pod.UID) == r.Object.UID || replacement != "" && pod.UID != replacement {
-				continue
-			}
-			after := time.Since(began)
-			if replacement == "" {
-				replacement = pod.UID
-				tell(experiments.Finding{Name: "replaced", After: after, Text: fmt.Sprintf("pod %s replaces %s", pod.Name, r.Object.Name)})
-			}
-			if ready(pod) {
-				tell(experiments.Finding{Name: "ready", After: after, Text: fmt.Sprintf("pod %s is ready on node %s", pod.Name, pod.Spec.NodeName)})
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(followPace):
-		}
-	}
-}
-
-func ownedPods(ctx context.Context, client *kube.Client, namespace, owner string) ([]corev1.Pod, error) {
-	var list []corev1.Pod
-	err := kube.List(ctx, client, kube.Pods, namespace, metav1.ListOptions{}, func(page *corev1.PodList) error {
-		for i := range page.Items {
-			if controllerUID(page.Items[i].OwnerReferences) == owner {
-				list = append(list, page.Items[i])
-			}
-		}
-		return nil
-	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { list = nil })
-	return list, err
-}
-
-func ready(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

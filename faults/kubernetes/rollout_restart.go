@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -169,4 +170,30 @@ func (*RolloutRestart) Check(ctx context.Context, h experiments.Hit) (experiment
 		return unknown(err)
 	}
 	return see(experiments.Whole, "%s has generation %v; nothing to undo", r.Object, thing.At("metadata", "generation"))
+}
+
+// rolloutPace is how often a rollout is looked at.
+const rolloutPace = 300 * time.Millisecond
+
+// Follow implements [experiments.Follower]: it measures how long the rollout takes.
+func (*RolloutRestart) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
+	r, client, err := read(h)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	for {
+		thing, err := client.Raw(ctx, r.Object.ref())
+		switch {
+		case kube.NotFound(err), err == nil && thing.Text("spec", "template", "metadata", "annotations", restartAnnotation) != r.stamp():
+			return nil // somebody else's rollout has taken its place
+		case err == nil && kube.RolloutOf(thing).Lacks("") == "":
+			tell(experiments.Finding{Name: "ready", After: time.Since(began), Text: fmt.Sprintf("the rollout of %s is complete: %s new and ready", r.Object, plural(kube.RolloutOf(thing).Ready, "pod"))})
+			return nil
+		}
+		idle(ctx, rolloutPace)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
 }

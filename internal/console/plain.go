@@ -70,6 +70,10 @@ func (v *plainView) Event(event experiments.Event) {
 	case experiments.EventStop:
 		v.line(event, "STOP: %s", event.Stop.Cause)
 	case experiments.EventNote:
+		if event.Finding != nil {
+			v.line(event, "fault %s", event.Text)
+			return
+		}
 		v.line(event, "%s", event.Text)
 	case experiments.EventEnd:
 		v.line(event, "verdict: %s: %s", event.Verdict, event.Text)

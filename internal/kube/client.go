@@ -24,7 +24,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 )
 
 // Resource is a sort of object, as the API names it.
@@ -152,9 +151,6 @@ func (r Ref) String() string {
 	return strings.TrimSpace(r.Kind + " " + name)
 }
 
-// quiet keeps client-go from writing on standard error what is in its errors too.
-func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, klog.New(nil)) }
-
 // readTries is how often a read is tried whose answer got lost or was garbled.
 const readTries = 3
 
@@ -169,8 +165,7 @@ func (c *Client) call(ctx context.Context, verb string, r Ref, prepare func(*res
 func (c *Client) again(ctx context.Context, verb string, once func() error) error {
 	for try := 1; ; try++ {
 		err := once()
-		var silent silence
-		if verb != "GET" || !Uncertain(err) || errors.As(err, &silent) || ctx.Err() != nil || try == readTries {
+		if verb != "GET" || !Uncertain(err) || Silent(err) || ctx.Err() != nil || try == readTries {
 			return err
 		}
 		select {
@@ -210,23 +205,10 @@ func (c *Client) callOnce(ctx context.Context, verb string, r Ref, prepare func(
 		return nil
 	}
 	if limited.Err() != nil && ctx.Err() == nil {
-		err = silence{c.timeout}
+		err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
 	}
 	return &Error{Verb: verb, Ref: r, Server: c.config.Host, Err: err}
 }
-
-// silence is an answer that did not come in time; it is a [net.Error].
-type silence struct{ within time.Duration }
-
-func (s silence) Error() string {
-	return fmt.Sprintf("no answer within %s: is the API server up?", s.within)
-}
-
-// Timeout is true.
-func (silence) Timeout() bool { return true }
-
-// Temporary is true: it may answer the next call.
-func (silence) Temporary() bool { return true }
 
 // Error is a call that failed.
 type Error struct {
@@ -246,7 +228,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-var words = map[string]string{"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace"}
+var words = map[string]string{"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete", "PUT": "replace", "WATCH": "watch"}
 
 // Get reads an object.
 func (c *Client) Get(ctx context.Context, r Ref, into runtime.Object) error {
@@ -335,18 +317,12 @@ func List[L interface {
 	options.Limit = PageSize
 	for tries := 0; ; {
 		list := newList()
-		err := c.call(ctx, "GET", r.In(namespace, ""), func(q *rest.Request) *rest.Request {
-			return q.VersionedParams(&options, metav1.ParameterCodec)
-		}, list)
+		err := c.list(ctx, r, namespace, options, list)
 		if apierrors.IsResourceExpired(err) && options.Continue != "" && tries < 3 {
 			tries++
 			options.Continue = ""
 			restarted()
 			continue
-		}
-		if err == nil && list.GetResourceVersion() == "" {
-			// A decoder takes any JSON for an empty list, and nothing is more easily believed.
-			err = &Error{Verb: "GET", Ref: r.In(namespace, ""), Server: c.config.Host, Err: errors.New("its answer is no list")}
 		}
 		if err != nil {
 			return err

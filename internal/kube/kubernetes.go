@@ -126,7 +126,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 		defer cancel()
 		text, err := client.Get().AbsPath("/version").DoRaw(limited)
 		if err != nil && limited.Err() != nil && ctx.Err() == nil {
-			err = silence{c.timeout}
+			err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
 		}
 		if err != nil {
 			return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, err)

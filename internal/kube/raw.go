@@ -32,42 +32,15 @@ func (t Thing) Text(keys ...string) string {
 }
 
 // Raw reads an object as JSON. Numbers stay as they were written (json.Number).
-func (c *Client) Raw(ctx context.Context, r Ref) (Thing, error) {
-	text, err := c.Text(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	thing, err := ParseThing(text)
-	if err == nil && r.Name != "" && r.Sub == "" && (thing.Text("metadata", "name") != r.Name || thing.Text("metadata", "uid") == "") {
-		err = fmt.Errorf("its answer is no %s: %.80q", r.Kind, text)
-	}
-	if err != nil {
-		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
-	}
-	return thing, nil
-}
-
-// ParseThing reads the JSON of an object.
-func ParseThing(text []byte) (Thing, error) {
-	var thing Thing
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&thing); err != nil {
-		return nil, fmt.Errorf("its answer is not JSON: %w", err)
-	}
-	return thing, nil
-}
-
-// Text reads an object as the JSON text that the API server sent.
-func (c *Client) Text(ctx context.Context, r Ref) (text []byte, err error) {
+func (c *Client) Raw(ctx context.Context, r Ref) (thing Thing, err error) {
 	err = c.again(ctx, "GET", func() error {
-		text, err = c.textOnce(ctx, r)
+		thing, err = c.rawOnce(ctx, r)
 		return err
 	})
-	return text, err
+	return thing, err
 }
 
-func (c *Client) textOnce(ctx context.Context, r Ref) ([]byte, error) {
+func (c *Client) rawOnce(ctx context.Context, r Ref) (Thing, error) {
 	client, err := c.group(r.Resource)
 	if err != nil {
 		return nil, err
@@ -81,15 +54,24 @@ func (c *Client) textOnce(ctx context.Context, r Ref) ([]byte, error) {
 	}
 	result := request.Do(limited)
 	err = result.Error() // Raw would not read the server's own words
-	var text []byte
-	if err == nil {
-		text, err = result.Raw()
+	if err != nil {
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
+		}
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
 	}
-	if err == nil {
-		return text, nil
+	text, err := result.Raw()
+	if err != nil {
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
 	}
-	if limited.Err() != nil && ctx.Err() == nil {
-		err = silence{c.timeout}
+	var thing Thing
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&thing); err != nil {
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: fmt.Errorf("its answer is not JSON: %w", err)}
 	}
-	return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
+	if r.Name != "" && (thing.Text("metadata", "name") != r.Name || thing.Text("metadata", "uid") == "") {
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: fmt.Errorf("its answer is no %s: %.80q", r.Kind, text)}
+	}
+	return thing, nil
 }

@@ -1,0 +1,84 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// flock is a fault whose targets come and go: the first of those that are there are
+// hit.
+type flock struct {
+	breaker
+	there  atomic.Pointer[[]string]
+	count  int
+	unsure error
+	plans  atomic.Int32
+}
+
+func (f *flock) Plan(ctx context.Context, d Draw) ([]Hit, error) {
+	f.plans.Add(1)
+	now := *f.there.Load()
+	b := f.breaker
+	b.targets = now[:min(f.count, len(now))]
+	return b.Plan(ctx, d)
+}
+
+func (f *flock) Gone(_ context.Context, h Hit) (bool, error) {
+	return !slices.Contains(*f.there.Load(), h.Target), f.unsure
+}
+
+func TestTargetsThatWentBeforeTheirTurnAreDrawnAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		later  []string
+		unsure error
+		hit    string // in the end
+		plans  int32
+	}{
+		"all there":           {[]string{"a", "b", "c"}, nil, "a b", 1},
+		"one went":            {[]string{"b", "c"}, nil, "b c", 2},
+		"all went":            {[]string{"x", "y", "z"}, nil, "x y", 2},
+		"nothing can be read": {[]string{"x", "y"}, errors.New("no answer"), "a b", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, j := newWorld(), &memory{}
+				f := &flock{breaker: breaker{world: w, instant: true}, count: 2, unsure: test.unsure}
+				f.there.Store(&[]string{"a", "b", "c"})
+				e := experiment(w, &FaultPlan{Name: "kill", Kind: "flock", Origin: "test.hcl:1", Schedule: Schedule{At: 10 * time.Second}, Fault: f})
+				go func() {
+					time.Sleep(5 * time.Second)
+					f.there.Store(&test.later)
+				}()
+				r := Run(t.Context(), e, options(j))
+				wantVerdict(t, r, Held)
+				var hit []string
+				for _, h := range r.Hits {
+					if !h.Injected.IsZero() {
+						hit = append(hit, h.Target)
+					}
+				}
+				slices.Sort(hit)
+				if got := strings.Join(hit, " "); got != test.hit || f.plans.Load() != test.plans {
+					t.Errorf("%s were hit, after %d plans; want %s and %d", got, f.plans.Load(), test.hit, test.plans)
+				}
+				told := slices.ContainsFunc(r.Timeline, func(m Moment) bool {
+					return strings.Contains(m.Text, "is gone before its turn; targets are drawn again")
+				})
+				if told != (test.plans == 2) {
+					t.Errorf("told %v: %+v", told, r.Timeline)
+				}
+				for _, event := range j.events {
+					if event.Hit != nil && event.Hit.Step == Intended && event.Hit.Hit == nil {
+						t.Errorf("hit %s was not on disk as a whole before it was done", event.Hit.ID)
+					}
+				}
+			})
+		})
+	}
+}

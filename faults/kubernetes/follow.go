@@ -1,0 +1,361 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/kube"
+	"github.com/gameday-sh/gameday/internal/textsafe"
+)
+
+// Following tells what becomes of the pods that a fault hits: when one is gone, when
+// another replaces it, when that one runs and is ready, and what Kubernetes' own events
+// say of both. It implements [experiments.Follower].
+//
+// All hits of a fault share what is seen of a namespace, so that a pod replaces one of
+// them and not several: the one that was hit first and has none yet.
+type Following struct {
+	mu     sync.Mutex
+	scenes map[string]*scene // by API server and namespace
+}
+
+// pursuit is one hit that is followed.
+type pursuit struct {
+	hit   string
+	r     record
+	began time.Time // just before the harm
+
+	successor types.UID
+	name      string // of the successor
+	told      map[string]bool
+	events    int
+
+	queue  []experiments.Finding // to be told
+	wake   chan struct{}
+	joined bool
+	over   bool
+}
+
+// mostEvents is how many Kubernetes events are told of one hit.
+const mostEvents = 12
+
+// followed does the harm of a hit, and has noted before what the scene looked like. What
+// fails of that keeps no fault from acting.
+func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func() (experiments.Proof, error)) (experiments.Proof, error) {
+	r, client, err := read(h)
+	if err != nil {
+		return experiments.Proof{}, err
+	}
+	s := f.scene(r, client)
+	p := s.add(ctx, h.ID, r)
+	if ctx.Err() != nil {
+		s.remove(p)
+		return experiments.Proof{}, context.Cause(ctx)
+	}
+	proof, err := harm()
+	if err != nil {
+		s.remove(p) // nothing replaces what was not taken
+	}
+	return proof, err
+}
+
+// Gone implements [experiments.Fleeting]: a pod that was planned may have been replaced
+// since, by another fault of the scenario, a rollout or an autoscaler.
+func (*Following) Gone(ctx context.Context, h experiments.Hit) (bool, error) {
+	r, client, err := read(h)
+	if err != nil {
+		return false, err
+	}
+	var pod corev1.Pod
+	err = client.Get(ctx, r.Object.ref(), &pod)
+	if kube.NotFound(err) {
+		return true, nil
+	}
+	return err == nil && (string(pod.UID) != r.Object.UID || pod.DeletionTimestamp != nil), err
+}
+
+func (f *Following) scene(r record, client *kube.Client) *scene {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := r.Reach.String() + " " + r.Object.Namespace
+	if f.scenes == nil {
+		f.scenes = map[string]*scene{}
+	}
+	if f.scenes[key] == nil {
+		f.scenes[key] = &scene{client: client, namespace: r.Object.Namespace}
+	}
+	return f.scenes[key]
+}
+
+// Follow implements [experiments.Follower].
+func (f *Following) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
+	r, client, err := read(h)
+	if err != nil || r.Object.Resource != kube.Pods.Name {
+		return err
+	}
+	s := f.scene(r, client)
+	p := s.join(ctx, h.ID, r)
+	defer s.leave(p)
+	var late <-chan time.Time
+	for {
+		found, over := s.next(p)
+		for _, finding := range found {
+			tell(finding)
+		}
+		if over && late == nil {
+			timer := time.NewTimer(eventsLate)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-late:
+			return nil
+		case <-p.wake:
+		}
+	}
+}
+
+// eventsLate is how long Kubernetes' events may come after what they tell of: whoever
+// records them does so when there is time.
+const eventsLate = 1500 * time.Millisecond
+
+// next takes what is to be told of a hit.
+func (s *scene) next(p *pursuit) (found []experiments.Finding, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, p.queue = p.queue, nil
+	return found, p.over
+}
+
+// tell queues a finding, the first of its name.
+func (p *pursuit) tell(name, format string, words ...any) {
+	if p.told[name] || p.over {
+		return
+	}
+	p.told[name] = true
+	p.put(experiments.Finding{Name: name, After: time.Since(p.began), Text: fmt.Sprintf(format, words...)})
+}
+
+func (p *pursuit) put(finding experiments.Finding) {
+	p.queue = append(p.queue, finding)
+	select {
+	case p.wake <- struct{}{}:
+	default: // it is to be woken already
+	}
+}
+
+func (p *pursuit) end() {
+	p.over = true
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// removes tells whether the hit takes its pod away, so that another replaces it.
+func (p *pursuit) removes() bool { return p.r.Pod != nil && p.r.Signal == nil && p.r.Edit == nil }
+
+// waits tells whether a pod of this owner, which came now, may be the replacement.
+func (p *pursuit) waits(pod *corev1.Pod) bool {
+	return p.removes() && !p.over && p.successor == "" && p.r.Pod.OwnerUID != "" &&
+		controllerUID(pod.OwnerReferences) == p.r.Pod.OwnerUID && string(pod.UID) != p.r.Object.UID
+}
+
+// pod takes in what was seen of a pod. New tells that it may have been created since
+// the first hit. A feed that was ended has no say any more.
+func (s *scene) pod(feed context.Context, kind watch.EventType, pod *corev1.Pod, isNew bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if feed.Err() != nil {
+		return
+	}
+	if isNew && !s.known[pod.UID] && !s.assigned(pod.UID) {
+		s.arrive(pod)
+	}
+	if kind == watch.Deleted {
+		delete(s.spare, pod.UID)
+		delete(s.recent, pod.UID)
+	}
+	for _, p := range slices.Clone(s.followed) { // one that is lost begins anew
+		switch {
+		case p.over:
+		case string(pod.UID) == p.r.Object.UID:
+			p.victim(kind, pod)
+		case pod.UID == p.successor && kind == watch.Deleted:
+			s.lost(p)
+		case pod.UID == p.successor:
+			p.replaced(pod)
+		}
+	}
+}
+
+// assigned tells whether a pod is known as the target or the replacement of a hit.
+func (s *scene) assigned(uid types.UID) bool {
+	return slices.ContainsFunc(s.followed, func(p *pursuit) bool { return p.successor == uid || p.r.Object.UID == string(uid) })
+}
+
+// arrive gives a pod that came to the first hit that waits for one like it; where none
+// does it is kept, for a hit whose replacement gets lost.
+func (s *scene) arrive(pod *corev1.Pod) {
+	for _, p := range s.followed {
+		if p.waits(pod) {
+			s.assign(p, pod)
+			return
+		}
+	}
+	if !slices.ContainsFunc(s.followed, func(p *pursuit) bool {
+		return p.r.Pod != nil && p.r.Pod.OwnerUID == controllerUID(pod.OwnerReferences)
+	}) {
+		return // a pod of a workload that no hit is on
+	}
+	if s.spare == nil {
+		s.spare = map[types.UID]*corev1.Pod{}
+	}
+	s.spare[pod.UID] = pod
+}
+
+func (s *scene) assign(p *pursuit, pod *corev1.Pod) {
+	p.successor, p.name = pod.UID, pod.Name
+	delete(s.spare, pod.UID)
+	if s.known == nil {
+		s.known = map[types.UID]bool{}
+	}
+	s.known[pod.UID] = true // it replaces no other one, ever
+	p.tell("replaced", "pod %s (UID %s) replaces %s", pod.Name, pod.UID, p.r.Object.Name)
+	for _, event := range s.recent[pod.UID] {
+		p.event(event)
+	}
+	delete(s.recent, pod.UID)
+	p.replaced(pod)
+}
+
+// replaced takes in how the replacement stands.
+func (p *pursuit) replaced(pod *corev1.Pod) {
+	if kube.Ready(pod) {
+		p.tell("ready", "pod %s is ready on node %s", pod.Name, pod.Spec.NodeName)
+		p.end()
+		return
+	}
+	switch pod.Status.Phase {
+	case corev1.PodRunning:
+		p.tell("running", "pod %s is Running on node %s, and not ready yet", pod.Name, pod.Spec.NodeName)
+	case corev1.PodFailed, corev1.PodSucceeded:
+		p.tell("failed", "pod %s, which replaces %s, is %s", pod.Name, p.r.Object.Name, pod.Status.Phase)
+	}
+}
+
+// lost deals with a replacement that went before it was ready: the next one takes its
+// place. (Where it is the target of another hit, the next one is for that; see add.)
+func (s *scene) lost(p *pursuit) {
+	p.tell("lost", "pod %s, which replaced %s, is gone before it was ready", p.name, p.r.Object.Name)
+	p.successor, p.name = "", ""
+	delete(p.told, "replaced")
+	for _, pod := range s.spare {
+		if p.waits(pod) {
+			s.assign(p, pod)
+			return
+		}
+	}
+}
+
+// victim takes in how the pod that was hit stands.
+func (p *pursuit) victim(kind watch.EventType, pod *corev1.Pod) {
+	if kind == watch.Deleted {
+		p.tell("gone", "pod %s is gone", p.r.Object.Name)
+		if !p.removes() || p.r.Pod.OwnerUID == "" {
+			p.end() // nothing replaces it
+		}
+		return
+	}
+	switch {
+	case p.removes():
+	case p.r.Signal != nil:
+		status := container(pod, p.r.Signal.Container)
+		if status != nil && status.ContainerID != p.r.Signal.ID && status.State.Running != nil {
+			p.tell("restarted", "container %s of pod %s runs again, after %d restarts", status.Name, pod.Name, status.RestartCount)
+			if kube.Ready(pod) {
+				p.tell("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
+				p.end()
+			}
+		}
+	case !kube.Ready(pod):
+		p.tell("unready", "pod %s is not ready", pod.Name)
+	case pod.Annotations[HitAnnotation] == "" && p.told["marked"]:
+		if p.told["unready"] {
+			p.tell("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
+		}
+		p.end() // mended, and nothing more to tell
+	}
+	if p.r.Edit != nil && pod.Annotations[HitAnnotation] != "" {
+		p.told["marked"] = true
+	}
+}
+
+// event takes in what Kubernetes itself says of a pod.
+func (s *scene) event(feed context.Context, event *corev1.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if feed.Err() != nil {
+		return
+	}
+	s.eventsFrom = event.ResourceVersion
+	if event.InvolvedObject.Kind != "Pod" {
+		return
+	}
+	uid := event.InvolvedObject.UID
+	if !s.assigned(uid) {
+		// It may be that of a replacement whose coming is not seen yet.
+		if s.recent == nil || len(s.recent) > mostRecent {
+			s.recent = map[types.UID][]*corev1.Event{}
+		}
+		if len(s.recent[uid]) < mostEvents {
+			s.recent[uid] = append(s.recent[uid], event)
+		}
+		return
+	}
+	for _, p := range s.followed {
+		if p.successor == uid || p.r.Object.UID == string(uid) {
+			p.event(event)
+		}
+	}
+}
+
+// mostRecent is of how many pods events are kept that may yet be of interest.
+const mostRecent = 256
+
+// event tells an event, each reason of each pod once.
+func (p *pursuit) event(event *corev1.Event) {
+	key := "event " + string(event.InvolvedObject.UID) + event.Reason
+	if p.told[key] || p.events >= mostEvents {
+		return
+	}
+	p.told[key] = true
+	p.events++
+	p.put(experiments.Finding{Name: "event", After: time.Since(p.began), Source: source(event),
+		Text: textsafe.Line(fmt.Sprintf("pod %s: %s: %s", event.InvolvedObject.Name, event.Reason, event.Message), 300)})
+}
+
+// source says who an event is from: "kubelet on worker-1".
+func source(event *corev1.Event) string {
+	who := event.Source.Component
+	if who == "" {
+		who = event.ReportingController
+	}
+	if who == "" {
+		who = "unknown source"
+	}
+	if event.Source.Host != "" {
+		who += " on " + event.Source.Host
+	}
+	return textsafe.Line("Kubernetes event of "+who, 120)
+}

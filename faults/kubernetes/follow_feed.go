@@ -1,0 +1,316 @@
+package kubernetes
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/gameday-sh/gameday/internal/kube"
+)
+
+// scene is what is seen of a namespace while hits on it are followed. It watches pods
+// and events from a resource version on that was read before the first harm, so that
+// nothing is missed and nothing older is taken for new. Without the right to watch pods
+// it lists them again and again; without that to see events it goes without.
+type scene struct {
+	client    *kube.Client
+	namespace string
+
+	begin sync.Mutex // held while the first hit looks, so that no other is done before
+
+	mu       sync.Mutex
+	followed []*pursuit // in the order of the hits
+	spare    map[types.UID]*corev1.Pod
+	recent   map[types.UID][]*corev1.Event
+
+	// from and eventsFrom are where the watches go on. An empty one has to look first.
+	from, eventsFrom string
+	polls            bool // pods are listed, as they may not be watched
+	// known are pods that were there before the first harm, as far as that has to be
+	// remembered.
+	known map[types.UID]bool
+
+	users int
+	stop  context.CancelFunc
+}
+
+// Paces of the feeds.
+const (
+	pollPace  = 200 * time.Millisecond // and never more than a fifth of the time
+	retryPace = 500 * time.Millisecond
+)
+
+// clocksApart is how much older than a hit, by the clocks of two machines, a pod must
+// be to be surely no replacement.
+const clocksApart = 2 * time.Second
+
+// add notes a hit that is about to be done.
+func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
+	p := &pursuit{hit: hit, r: r, told: map[string]bool{}, wake: make(chan struct{}, 1)}
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	s.mu.Lock()
+	first := len(s.followed) == 0
+	for _, other := range s.followed {
+		if other.successor != "" && string(other.successor) == r.Object.UID && !other.over {
+			other.tell("lost", "pod %s, which replaced %s, was hit itself before it was ready", other.name, other.r.Object.Name)
+			other.end()
+		}
+	}
+	s.followed = append(s.followed, p)
+	delete(s.spare, types.UID(r.Object.UID))
+	p.began = time.Now()
+	s.mu.Unlock()
+	if first {
+		s.look(ctx)
+	}
+	s.mu.Lock()
+	p.began = time.Now()
+	s.mu.Unlock()
+	return p
+}
+
+// look reads where the watches begin.
+func (s *scene) look(ctx context.Context) {
+	right := func(resource kube.Resource) kube.Right {
+		return kube.Right{Verb: "watch", Resource: resource, Namespace: s.namespace, Why: "follow what becomes of a hit"}
+	}
+	polls := s.client.Allowed(ctx, []kube.Right{right(kube.Pods)}) != nil
+	known := map[types.UID]bool{}
+	from := ""
+	if polls {
+		// What cannot be listed now cannot be listed later: then nothing is found.
+		_ = s.list(ctx, func(pod *corev1.Pod) { known[pod.UID] = true }, func() { clear(known) })
+	} else {
+		from, _ = kube.Here(ctx, s.client, kube.Pods, s.namespace, new(corev1.PodList))
+	}
+	eventsFrom, _ := kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from, s.eventsFrom, s.polls, s.known, s.spare, s.recent = from, eventsFrom, polls, known, nil, nil
+}
+
+func (s *scene) list(ctx context.Context, each func(*corev1.Pod), again func()) error {
+	return kube.List(ctx, s.client, kube.Pods, s.namespace, metav1.ListOptions{}, func(page *corev1.PodList) error {
+		for i := range page.Items {
+			each(&page.Items[i])
+		}
+		return nil
+	}, func() *corev1.PodList { return new(corev1.PodList) }, again)
+}
+
+// remove forgets a hit.
+func (s *scene) remove(p *pursuit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, one := range s.followed {
+		if one == p {
+			s.followed = append(s.followed[:i:i], s.followed[i+1:]...)
+			return
+		}
+	}
+}
+
+// join begins to follow a hit; the first starts the feeds.
+func (s *scene) join(ctx context.Context, hit string, r record) *pursuit {
+	s.mu.Lock()
+	var p *pursuit
+	for _, one := range s.followed {
+		if one.hit == hit && !one.joined {
+			p = one
+		}
+	}
+	s.mu.Unlock()
+	if p == nil {
+		p = s.add(ctx, hit, r) // it was done elsewhere
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.joined = true
+	s.users++
+	if s.users == 1 {
+		var feeding context.Context
+		feeding, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+		go s.feedPods(feeding)
+		go s.feedEvents(feeding)
+	}
+	return p
+}
+
+// leave ends following a hit; the last ends the feeds.
+func (s *scene) leave(p *pursuit) {
+	s.remove(p)
+	s.mu.Lock()
+	s.users--
+	if s.users == 0 {
+		s.stop() // under the lock: from here on its feeds have no say
+	}
+	s.mu.Unlock()
+}
+
+// feedPods takes in what happens to pods until ctx ends.
+func (s *scene) feedPods(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		from, polls := s.from, s.polls
+		s.mu.Unlock()
+		if polls || from == "" {
+			wait := s.relist(ctx, polls)
+			idle(ctx, wait)
+			continue
+		}
+		from, err := kube.Watch(ctx, s.client, kube.Pods, s.namespace, from, func(kind watch.EventType, object runtime.Object) {
+			if pod, ok := object.(*corev1.Pod); ok {
+				s.pod(ctx, kind, pod, kind == watch.Added)
+				s.reach(ctx, pod.ResourceVersion)
+			}
+		})
+		s.reach(ctx, from)
+		s.mu.Lock()
+		switch {
+		case ctx.Err() != nil:
+		case kube.Expired(err):
+			s.from = "" // look, and go on from there
+		case kube.Forbidden(err):
+			s.polls = true
+		}
+		s.mu.Unlock()
+		if err != nil {
+			idle(ctx, retryPace)
+		}
+	}
+}
+
+// reach notes up to where everything was taken in.
+func (s *scene) reach(feed context.Context, from string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if feed.Err() == nil {
+		s.from = from
+	}
+}
+
+// relist takes in how all pods stand, and says when to do it again.
+func (s *scene) relist(ctx context.Context, polls bool) time.Duration {
+	began := time.Now()
+	from := ""
+	if !polls {
+		// The watch goes on from before the list: to see something twice is harmless.
+		from, _ = kube.Here(ctx, s.client, kube.Pods, s.namespace, new(corev1.PodList))
+	}
+	var pods []*corev1.Pod
+	err := s.list(ctx, func(pod *corev1.Pod) {
+		if s.concerns(pod) {
+			pods = append(pods, pod.DeepCopy()) // a page of them is not kept for a few
+		}
+	}, func() { pods = nil })
+	if err != nil {
+		return retryPace
+	}
+	s.mu.Lock()
+	missing := map[types.UID]bool{}
+	for _, p := range s.followed {
+		missing[types.UID(p.r.Object.UID)] = true
+		if p.successor != "" {
+			missing[p.successor] = true
+		}
+	}
+	if !polls && ctx.Err() == nil {
+		s.from = from
+		s.old(pods)
+	}
+	s.mu.Unlock()
+	for _, pod := range pods {
+		delete(missing, pod.UID)
+		s.pod(ctx, watch.Modified, pod, true)
+	}
+	for uid := range missing {
+		s.pod(ctx, watch.Deleted, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid, Namespace: s.namespace}}, false)
+	}
+	if !polls {
+		return 0
+	}
+	return max(pollPace, 4*time.Since(began))
+}
+
+// concerns tells whether a pod is of a workload that a hit is on, or itself hit.
+func (s *scene) concerns(pod *corev1.Pod) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owner := controllerUID(pod.OwnerReferences)
+	for _, p := range s.followed {
+		if string(pod.UID) == p.r.Object.UID || pod.UID == p.successor || p.r.Pod != nil && owner != "" && owner == p.r.Pod.OwnerUID {
+			return true
+		}
+	}
+	return false
+}
+
+// old notes the pods that are older than every hit: events were missed, so there is
+// nothing but their age to tell by.
+func (s *scene) old(pods []*corev1.Pod) {
+	first := time.Now()
+	for _, p := range s.followed {
+		if p.began.Before(first) {
+			first = p.began
+		}
+	}
+	if s.known == nil {
+		s.known = map[types.UID]bool{}
+	}
+	for _, pod := range pods {
+		if pod.CreationTimestamp.Time.Before(first.Add(-clocksApart)) {
+			s.known[pod.UID] = true
+		}
+	}
+}
+
+// feedEvents takes in what Kubernetes says, as far as that may be read.
+func (s *scene) feedEvents(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		from := s.eventsFrom
+		s.mu.Unlock()
+		var err error
+		if from == "" {
+			from, err = kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList))
+		}
+		if err == nil {
+			from, err = kube.Watch(ctx, s.client, kube.Events, s.namespace, from, func(_ watch.EventType, object runtime.Object) {
+				if event, ok := object.(*corev1.Event); ok {
+					s.event(ctx, event)
+				}
+			})
+		}
+		if kube.Forbidden(err) {
+			return
+		}
+		if kube.Expired(err) {
+			from = ""
+		}
+		s.mu.Lock()
+		if ctx.Err() == nil {
+			s.eventsFrom = from
+		}
+		s.mu.Unlock()
+		if err != nil {
+			idle(ctx, retryPace)
+		}
+	}
+}
+
+// idle waits, or until ctx ends.
+func idle(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
