@@ -156,7 +156,8 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	defer cancel()
 	evicted := map[string]bool{}
 	for {
-		pods, _, err := r.evictable(limited, client)
+		// Calls have deadlines of their own: the limit is for pods that stay, and says so.
+		pods, _, err := r.evictable(ctx, client)
 		if err != nil {
 			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 		}
@@ -166,7 +167,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 		var waiting error
 		for i := range pods {
 			uid := pods[i].UID
-			err := evict(limited, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
+			err := evict(ctx, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
 			switch {
 			case err == nil:
 				evicted[pods[i].Namespace+"/"+pods[i].Name] = true

@@ -171,7 +171,7 @@ func TestANodeIsEmptiedOfWhatMayBeTouchedOnly(t *testing.T) {
 	planFor(t, taint)
 
 	hit := planFor(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: time.Minute})[0]
-	if !strings.Contains(hit.Effect, "evict its 1 pods (3 in protected namespaces or opted out stay)") {
+	if !strings.Contains(hit.Effect, "evict its 1 pod (3 in protected namespaces or opted out stay)") {
 		t.Errorf("%s", hit.Effect)
 	}
 	gone := uid(mine, "checkout")
