@@ -185,7 +185,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
+			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s are still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
