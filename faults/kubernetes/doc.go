@@ -13,5 +13,6 @@
 //     deadline any more, Kubernetes deletes both (fuse.go).
 //
 // scope.go finds namespaces and refuses the protected ones; pods.go filters pods and
-// draws among them; lease.go keeps runners on different machines apart.
+// draws among them; lease.go keeps runners on different machines apart; follow.go tells
+// what becomes of the pods that were hit.
 package kubernetes

@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +134,39 @@ func (b *bench) eventually(what string, is func() bool) {
 		}
 	}
 	b.t.Fatalf("%s: never so", what)
+}
+
+// restart kills the API server and starts it again.
+func (b *bench) restart() {
+	b.t.Helper()
+	b.must(b.cluster.Component("kube-apiserver", syscall.SIGKILL))
+	b.must(b.cluster.StopComponent("kube-apiserver"))
+	b.must(b.cluster.StartAPIServer(b.t.Context()))
+}
+
+// schedulable opens all nodes for new pods, or closes them.
+func (b *bench) schedulable(open bool) {
+	b.t.Helper()
+	for _, node := range []string{"kwok-0", "kwok-1"} {
+		b.must(b.client.Merge(b.t.Context(), kube.Nodes.In("", node), map[string]any{"spec": map[string]any{"unschedulable": !open}}, nil))
+	}
+	if open {
+		return
+	}
+	// The scheduler hears of it a moment later: until then it places pods.
+	for try := 0; ; try++ {
+		name := fmt.Sprintf("canary-%d-%d", time.Now().UnixNano(), try)
+		b.post("/api/v1/namespaces/default/pods", `{"metadata":{"name":%q},"spec":{"containers":[{"name":"main","image":"example.invalid/app:1"}]}}`, name)
+		var pod corev1.Pod
+		b.eventually("the scheduler's word on "+name, func() bool {
+			b.must(b.client.Get(b.t.Context(), kube.Pods.In("default", name), &pod))
+			return pod.Spec.NodeName != "" || slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Reason == corev1.PodReasonUnschedulable })
+		})
+		b.must(b.client.Delete(b.t.Context(), kube.Pods.In("default", name), metav1.DeleteOptions{}))
+		if pod.Spec.NodeName == "" {
+			return
+		}
+	}
 }
 
 // grant makes a role of rights and binds it to a user.
@@ -318,8 +353,7 @@ func TestFollowingARemovedPod(t *testing.T) {
 			inject(t, fault, hit)
 		}
 		// An API server that has just begun knows nothing of what was before.
-		b.must(b.cluster.StopComponent("kube-apiserver"))
-		b.must(b.cluster.StartAPIServer(t.Context()))
+		b.restart()
 		for _, s := range fault.scenes {
 			s.from = "1"
 			if _, err := kube.Watch(t.Context(), b.client, kube.Pods, "expired", "1", func(watch.EventType, runtime.Object) {}); !kube.Expired(err) {
@@ -333,9 +367,7 @@ func TestFollowingARemovedPod(t *testing.T) {
 		replacements(t, told, hits)
 	})
 	t.Run("a replacement that is hit itself", func(t *testing.T) {
-		for _, node := range []string{"kwok-0", "kwok-1"} {
-			b.must(b.client.Merge(t.Context(), kube.Nodes.In("", node), map[string]any{"spec": map[string]any{"unschedulable": true}}, nil))
-		}
+		b.schedulable(false)
 		fault := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: b.connection, Namespace: "watched"}, Phase: "Running"}}
 		first := b.hits(fault, "r5")[0]
 		inject(t, fault, first)
@@ -346,9 +378,7 @@ func TestFollowingARemovedPod(t *testing.T) {
 		inject(t, fault, second)
 		two := follow(t.Context(), fault, second)
 		b.eventually("the heir", func() bool { _, there := two.of("replaced"); return there })
-		for _, node := range []string{"kwok-0", "kwok-1"} {
-			b.must(b.client.Merge(t.Context(), kube.Nodes.In("", node), map[string]any{"spec": map[string]any{"unschedulable": nil}}, nil))
-		}
+		b.schedulable(true)
 		found := two.all(t)
 		if _, there := two.of("ready"); !there {
 			t.Errorf("the second hit: %+v", found)
@@ -360,6 +390,20 @@ func TestFollowingARemovedPod(t *testing.T) {
 		if _, there := one.of("ready"); there {
 			t.Errorf("the first hit takes the second's replacement for its own: %+v", lost)
 		}
+	})
+	t.Run("an API server that is restarted meanwhile", func(t *testing.T) {
+		fault := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: b.connection, Namespace: "watched"}, Share: count(2), Phase: "Running"}}
+		hits := b.hits(fault, "r8")
+		b.schedulable(false)
+		var told []*following
+		for _, hit := range hits {
+			inject(t, fault, hit)
+			told = append(told, follow(t.Context(), fault, hit))
+		}
+		b.eventually("the first replacement", func() bool { _, there := told[0].of("replaced"); return there })
+		b.restart()
+		b.schedulable(true)
+		replacements(t, told, hits)
 	})
 	t.Run("an injection that fails waits for no replacement", func(t *testing.T) {
 		fault := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: b.connection, Namespace: "watched"}, Phase: "Running"}}

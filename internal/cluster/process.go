@@ -92,7 +92,13 @@ func (d daemons) running(name string) (int, bool) {
 	return pid, !zombie(pid)
 }
 
+// zombie tells that a process has ended and nobody has asked how. One that is killed
+// looks like it a moment earlier, while threads of it still hold its sockets.
 func zombie(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err == nil && len(threads) > 1 {
+		return false
+	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
