@@ -1,11 +1,13 @@
 // Command run starts and stops the Kubernetes that tests use.
 //
-//	go run ./internal/cluster/run up [--nodes 10]   start it, print its KUBECONFIG
-//	go run ./internal/cluster/run down              stop it, by pid
+//	go run ./internal/cluster/run build                          build what is missing
+//	go run ./internal/cluster/run up [--nodes 10] [--dir DIR]    start it, print its KUBECONFIG
+//	go run ./internal/cluster/run down [--dir DIR]               stop it, by pid
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,19 +33,21 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(cache, "dev")
 	if len(args) == 0 {
-		return fmt.Errorf("say up or down")
+		return errors.New("say build, up or down")
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	dir := flags.String("dir", filepath.Join(cache, "dev"), "folder of the cluster; what is in it is removed by up")
+	nodes := flags.Int("nodes", 10, "number of simulated nodes")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
 	}
 	switch args[0] {
+	case "build":
+		return cluster.Build(ctx, os.Stderr)
 	case "up":
-		flags := flag.NewFlagSet("up", flag.ContinueOnError)
-		nodes := flags.Int("nodes", 10, "number of simulated nodes")
-		if err := flags.Parse(args[1:]); err != nil {
-			return err
-		}
 		began := time.Now()
-		c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: dir, Nodes: *nodes, Progress: os.Stderr})
+		c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: *dir, Nodes: *nodes, Progress: os.Stderr})
 		if err != nil {
 			return err
 		}
@@ -51,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 		fmt.Printf("export KUBECONFIG=%s\n", c.Kubeconfig)
 		return nil
 	case "down":
-		return cluster.StopDir(dir)
+		return cluster.StopDir(*dir)
 	}
-	return fmt.Errorf("%q is neither up nor down", args[0])
+	return fmt.Errorf("%q is none of build, up and down", args[0])
 }
