@@ -1,15 +1,24 @@
 # Each target is a plain command that a person could type.
 
-.PHONY: build test e2e lint bench demo docs
+.PHONY: build test cluster cluster-build cluster-down e2e lint bench demo docs
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 build: ## build bin/gameday
 	go build -o bin/gameday ./cmd/gameday
 
-test: ## run every test, with the race detector
+test: cluster-build ## run every test, with the race detector
 	go vet ./...
-	go test -race -p 1 -timeout 20m ./...
+	go test -race -p 1 -timeout 30m ./...
+
+cluster-build: ## the Kubernetes that tests use, from source: minutes, once (not with GAMEDAY_TEST_NO_CLUSTER or GAMEDAY_TEST_KUBECONFIG)
+	@test -n "$$GAMEDAY_TEST_NO_CLUSTER$$GAMEDAY_TEST_KUBECONFIG" || go run ./internal/cluster/run build
+
+cluster: ## start a Kubernetes control plane with simulated nodes, print its KUBECONFIG
+	@go run ./internal/cluster/run up
+
+cluster-down: ## stop it
+	go run ./internal/cluster/run down
 
 # Built outside: within the node's network namespace there is no network.
 e2e: ## faults on real pods: root on Linux, with runc, the CNI plugins and iptables

@@ -204,7 +204,11 @@ func (s *shop) killed() int {
 func (s *shop) injected(faults ...string) {
 	s.t.Helper()
 	for _, name := range faults {
-		s.last.says(regexp.QuoteMeta(name) + " injected")
+		pattern := regexp.QuoteMeta(name) + " injected"
+		if name == "killed" { // two pods
+			pattern = "(?s)" + pattern + ".*" + pattern
+		}
+		s.last.says(pattern)
 	}
 }
 

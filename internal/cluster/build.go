@@ -85,6 +85,12 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "gameday-cluster"), nil
 }
 
+// Build makes the programs of a control plane that are missing, ahead of its first start.
+func Build(ctx context.Context, progress io.Writer) error {
+	_, err := build(ctx, controlPlaneTargets(), progress)
+	return err
+}
+
 // build makes the programs that are missing, and gives the folder they are in. It
 // says on progress what it does: the first time takes minutes. Programs in
 // $KUBEBUILDER_ASSETS (as controller-runtime's setup-envtest lays them out) are used
@@ -172,7 +178,8 @@ func (t target) build(ctx context.Context, cache, bin string, progress io.Writer
 	command := exec.CommandContext(ctx, "go", append(args, t.packages...)...)
 	command.Dir = dir
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+made, "GOWORK=off", "GOFLAGS=")
-	if output, err := command.CombinedOutput(); err != nil {
+	output, err := toldOf(progress, began, command.CombinedOutput)
+	if err != nil {
 		return fmt.Errorf("build %s: %w\n%s", strings.Join(t.programs, ", "), err, output)
 	}
 	for _, program := range t.programs {
@@ -182,6 +189,34 @@ func (t target) build(ctx context.Context, cache, bin string, progress io.Writer
 	}
 	_, err = fmt.Fprintf(progress, "  done after %s\n", time.Since(began).Round(time.Second))
 	return err
+}
+
+// tellPace is how often a long build says that it goes on.
+const tellPace = 30 * time.Second
+
+// toldOf does what takes long, and says now and then that it goes on.
+func toldOf(progress io.Writer, began time.Time, long func() ([]byte, error)) ([]byte, error) {
+	over := make(chan struct{})
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		ticker := time.NewTicker(tellPace)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-ticker.C:
+				if _, err := fmt.Fprintf(progress, "  ... %s\n", time.Since(began).Round(time.Second)); err != nil {
+					return // nobody listens any more
+				}
+			}
+		}
+	}()
+	output, err := long()
+	close(over)
+	<-told
+	return output, err
 }
 
 // unpack copies a module's files to where go may complete them without touching the

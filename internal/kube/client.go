@@ -359,13 +359,14 @@ func Conflict(err error) bool {
 	return details == nil || details.Kind == "" && details.Name == "" && len(details.Causes) == 0
 }
 
-// Uncertain tells that a call may or may not have been carried out: no answer came.
+// Uncertain tells that a call may or may not have been carried out: no answer came, or
+// none of an API server.
 func Uncertain(err error) bool {
 	if err == nil {
 		return false
 	}
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
+	if !errors.As(err, &status) || apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		return true
 	}
 	code := status.Status().Code

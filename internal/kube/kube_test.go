@@ -226,6 +226,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 		"too many requests":                 {apierrors.NewTooManyRequests("later", 1), false, false},
 		"an error of the server":            {apierrors.NewInternalError(errors.New("etcd")), false, true},
 		"a timeout of the server":           {apierrors.NewTimeoutError("slow", 1), false, true},
+		"a 404 of a proxy":                  {apierrors.NewGenericServerResponse(404, "GET", pods, "it", "<html>", 0, true), false, true},
 		"no answer":                         {errors.New("connection reset"), false, true},
 		"a status without a code":           {&apierrors.StatusError{ErrStatus: metav1.Status{}}, false, true},
 		"nothing":                           {nil, false, false},
@@ -233,6 +234,9 @@ func TestErrorsAreToldApart(t *testing.T) {
 		for _, err := range []error{it.err, &Error{Verb: "PATCH", Ref: Pods.In("a", "b"), Err: it.err}} {
 			if it.err == nil {
 				err = nil
+			}
+			if it.err != nil && strings.Contains(name, "404") && NotFound(err) {
+				t.Errorf("%s is taken for an object that is not there", name)
 			}
 			if Conflict(err) != it.conflict || Uncertain(err) != it.uncertain {
 				t.Errorf("%s: conflict %v, uncertain %v", name, Conflict(err), Uncertain(err))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -170,9 +172,15 @@ func (c *Cluster) Pods(t testing.TB, namespace, name string) []kube.Thing {
 // Items lists the objects at a path of the API, by name.
 func (c *Cluster) Items(t testing.TB, path string) []kube.Thing {
 	t.Helper()
-	var list struct{ Items []kube.Thing }
+	var list struct {
+		Kind  string
+		Items []kube.Thing
+	}
 	if err := json.Unmarshal(c.call(t, t.Context(), http.MethodGet, path, nil), &list); err != nil {
 		t.Fatalf("GET %s: %v", path, err)
+	}
+	for _, item := range list.Items {
+		item["kind"] = strings.TrimSuffix(list.Kind, "List")
 	}
 	slices.SortFunc(list.Items, func(a, b kube.Thing) int {
 		return strings.Compare(a.Text("metadata", "name"), b.Text("metadata", "name"))
@@ -355,4 +363,88 @@ func (c *Cluster) User(t testing.TB) User {
 		t.Fatal(err)
 	}
 	return User{name, path}
+}
+
+// EndLease lets a namespace's lease look as if its holder had been silent for long.
+func (c *Cluster) EndLease(t testing.TB, namespace string) {
+	t.Helper()
+	long := time.Now().Add(-10 * time.Minute).UTC().Format("2006-01-02T15:04:05.000000Z")
+	c.Merge(t, kube.Leases.In(namespace, "gameday"), `{"spec":{"renewTime":"`+long+`"}}`)
+}
+
+// Token is the access of a service account by a token that can be ended.
+type Token struct {
+	Kubeconfig string
+
+	c                          *Cluster
+	namespace, account, secret string
+}
+
+// Token makes a service account with a cluster role and a token.
+func (c *Cluster) Token(t testing.TB, namespace, role string) *Token {
+	t.Helper()
+	token := &Token{c: c, namespace: namespace, account: unique("account"), Kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: v1
+kind: ServiceAccount
+metadata: {namespace: %[1]s, name: %[2]s}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {namespace: %[1]s, name: %[2]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[3]s}
+subjects: [{kind: ServiceAccount, namespace: %[1]s, name: %[2]s}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {namespace: %[1]s, name: %[2]s}
+rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: ["*"]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {namespace: %[1]s, name: %[2]s-leases}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}
+subjects: [{kind: ServiceAccount, namespace: %[1]s, name: %[2]s}]
+`, namespace, token.account, role))
+	token.Renew(t)
+	return token
+}
+
+// Renew writes a new token into the kubeconfig. It is bound to a secret, and ends with it.
+func (k *Token) Renew(t testing.TB) {
+	t.Helper()
+	k.secret = unique("token")
+	path := "/api/v1/namespaces/" + k.namespace
+	k.c.Apply(t, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {namespace: %s, name: %s}", k.namespace, k.secret))
+	secret := k.c.read(t, path+"/secrets/"+k.secret)
+	ask := fmt.Sprintf(`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"boundObjectRef":{"apiVersion":"v1","kind":"Secret","name":%q,"uid":%q}}}`, k.secret, secret.Text("metadata", "uid"))
+	var answer kube.Thing
+	if err := json.Unmarshal(k.c.call(t, t.Context(), http.MethodPost, path+"/serviceaccounts/"+k.account+"/token", []byte(ask)), &answer); err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.LoadFromFile(k.c.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range config.AuthInfos {
+		*user = clientcmdapi.AuthInfo{Token: answer.Text("status", "token")}
+	}
+	if err := clientcmd.WriteToFile(*config, k.Kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// End makes the token one that the API server does not take any more.
+func (k *Token) End(t testing.TB) {
+	t.Helper()
+	k.c.Delete(t, "/api/v1/namespaces/"+k.namespace+"/secrets/"+k.secret)
+}
+
+func (c *Cluster) read(t testing.TB, path string) kube.Thing {
+	t.Helper()
+	var thing kube.Thing
+	if err := json.Unmarshal(c.call(t, t.Context(), http.MethodGet, path, nil), &thing); err != nil {
+		t.Fatal(err)
+	}
+	return thing
 }

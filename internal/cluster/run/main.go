@@ -1,8 +1,9 @@
 // Command run starts and stops the Kubernetes that tests use.
 //
-//	go run ./internal/cluster/run up [--nodes 10]     start it, print its KUBECONFIG
-//	go run ./internal/cluster/run down                stop it, by pid
-//	go run ./internal/cluster/run e2e -- COMMAND ...  run a command beside a real node
+//	go run ./internal/cluster/run build                        build what is missing
+//	go run ./internal/cluster/run up [--nodes 10] [--dir DIR]  start it, print its KUBECONFIG
+//	go run ./internal/cluster/run down [--dir DIR]             stop it, by pid
+//	go run ./internal/cluster/run e2e -- COMMAND ...           run a command beside a real node
 package main
 
 import (
@@ -30,7 +31,7 @@ func main() {
 	os.Exit(code)
 }
 
-var errUsage = errors.New("say up, down, or e2e -- COMMAND ARGS")
+var errUsage = errors.New("say build, up, down, or e2e -- COMMAND ARGS")
 
 func run(ctx context.Context, args []string) (int, error) {
 	cache, err := cluster.CacheDir()
@@ -40,12 +41,20 @@ func run(ctx context.Context, args []string) (int, error) {
 	if len(args) == 0 {
 		return 0, errUsage
 	}
-	dir := filepath.Join(cache, "dev")
 	switch args[0] {
-	case "up":
-		return 0, up(ctx, dir, args[1:])
-	case "down":
-		return 0, cluster.StopDir(dir)
+	case "build":
+		return 0, cluster.Build(ctx, os.Stderr)
+	case "up", "down":
+		flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+		dir := flags.String("dir", filepath.Join(cache, "dev"), "folder of the cluster; what is in it is removed by up")
+		nodes := flags.Int("nodes", 10, "number of simulated nodes")
+		if err := flags.Parse(args[1:]); err != nil {
+			return 0, err
+		}
+		if args[0] == "down" {
+			return 0, cluster.StopDir(*dir)
+		}
+		return 0, up(ctx, *dir, *nodes)
 	case "e2e":
 		if len(args) < 3 || args[1] != "--" {
 			return 0, errUsage
@@ -59,14 +68,9 @@ func run(ctx context.Context, args []string) (int, error) {
 	return 0, fmt.Errorf("%q is unknown: %w", args[0], errUsage)
 }
 
-func up(ctx context.Context, dir string, args []string) error {
-	flags := flag.NewFlagSet("up", flag.ContinueOnError)
-	nodes := flags.Int("nodes", 10, "number of simulated nodes")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
+func up(ctx context.Context, dir string, nodes int) error {
 	began := time.Now()
-	c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: dir, Nodes: *nodes, Progress: os.Stderr})
+	c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: dir, Nodes: nodes, Progress: os.Stderr})
 	if err != nil {
 		return err
 	}
