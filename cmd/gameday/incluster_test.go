@@ -1,48 +1,52 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/gameday-sh/gameday/faults/kubernetes"
 	"github.com/gameday-sh/gameday/internal/cluster"
+	"github.com/gameday-sh/gameday/internal/kube"
 )
 
-// runnerAccount is gameday as a pod, with a service account that may do what one pod_kill
-// in the namespace "victims" needs, and no more.
-const runnerAccount = `
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: gameday, namespace: %[1]s}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: gameday-%[1]s}
-rules:
-- {apiGroups: [""], resources: [namespaces], resourceNames: [%[2]s, %[1]s], verbs: [get]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: gameday-%[1]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: gameday-%[1]s}
-subjects: [{kind: ServiceAccount, name: gameday, namespace: %[1]s}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: gameday, namespace: %[2]s}
-rules:
-- {apiGroups: [""], resources: [pods], verbs: [get, list, delete]}
-- {apiGroups: [apps], resources: [deployments, statefulsets], verbs: [get]}
-- {apiGroups: [apps], resources: [replicasets], verbs: [get, list]}
-- {apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [list]}
-- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update, delete]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: gameday, namespace: %[2]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: gameday}
-subjects: [{kind: ServiceAccount, name: gameday, namespace: %[1]s}]
-`
+// account gives a namespace the service account "gameday", which has the rights that a
+// fault names, and no other.
+func (n nodeBed) account(rights []kube.Right) {
+	n.t.Helper()
+	subject := map[string]any{"kind": "ServiceAccount", "name": "gameday", "namespace": n.namespace}
+	objects := []any{map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "gameday", "namespace": n.namespace}}}
+	rules := map[string][]any{} // by namespace
+	for _, right := range rights {
+		resource := right.Resource.Name
+		if right.Sub != "" {
+			resource += "/" + right.Sub
+		}
+		rule := map[string]any{"apiGroups": []string{right.Resource.Group}, "resources": []string{resource}, "verbs": []string{right.Verb}}
+		if right.Name != "" {
+			rule["resourceNames"] = []string{right.Name}
+		}
+		rules[right.Namespace] = append(rules[right.Namespace], rule)
+	}
+	const group = "rbac.authorization.k8s.io"
+	for namespace, list := range rules {
+		kind, name := "", map[string]any{"name": "gameday-" + n.namespace, "namespace": namespace}
+		if namespace == "" {
+			kind, name = "Cluster", map[string]any{"name": "gameday-" + n.namespace}
+		}
+		objects = append(objects,
+			map[string]any{"apiVersion": group + "/v1", "kind": kind + "Role", "metadata": name, "rules": list},
+			map[string]any{"apiVersion": group + "/v1", "kind": kind + "RoleBinding", "metadata": name,
+				"roleRef":  map[string]any{"apiGroup": group, "kind": kind + "Role", "name": name["name"]},
+				"subjects": []any{subject}})
+	}
+	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.kubectl(string(text), "--namespace=", "apply", "-f", "-")
+}
 
 const runnerPod = `
 apiVersion: v1
@@ -88,7 +92,8 @@ func TestRealRunnerInsideOfTheCluster(t *testing.T) {
 	url := victims.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := victims.pods("checkout")
 	home := realNode(t, "gameday")
-	home.kubectl(fmt.Sprintf(runnerAccount, home.namespace, victims.namespace), "--namespace=", "apply", "-f", "-")
+	fault := &kubernetes.PodKill{Pods: kubernetes.Pods{Scope: kubernetes.Scope{Namespace: victims.namespace}, Name: "*", Phase: "Running", MinReady: 1}}
+	home.account(fault.Rights())
 	scenario := func(namespace string) string {
 		return fmt.Sprintf(`
 kubernetes {}

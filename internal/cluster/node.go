@@ -160,6 +160,8 @@ authorization: {mode: Webhook}
 tlsCertFile: %[5]q
 tlsPrivateKeyFile: %[6]q
 resolvConf: ""
+clusterDomain: cluster.local
+clusterDNS: [10.96.0.10] # nobody is there; without it each pod gets a warning
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%%, imagefs.available: 1%%}
 imageGCHighThresholdPercent: 100
 podLogsDir: %[1]s/logs
