@@ -115,6 +115,7 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 		return r.hits.of(slot.Plan.Name, 1), nil
 	}
 	hits, err := r.e.planRound(ctx, slot, r.o.Run, round)
+	r.tellChanges()
 	if err != nil {
 		return nil, err
 	}

@@ -5,26 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/redact"
 	"github.com/gameday-sh/gameday/scenarios"
 )
 
 func newPlanCommand(global *globalFlags) *cobra.Command {
 	var v variables
+	var flags planFlags
 	cmd := &cobra.Command{
 		Use:   "plan PATH...",
 		Short: "Show what would be hit, when, and how it is undone; change nothing",
 		Long: `plan looks up the targets of every fault and shows them in order, with the seed,
 how each hit is undone and what ends it if the runner dies. It changes nothing. A
 sandbox or a built-in toxiproxy that the scenario declares is started to look at,
-and stopped again.`,
-		Example: "  gameday plan shop.hcl",
+and stopped again.
+
+With --out it also writes a plan file, which ` + "`gameday run`" + ` carries out exactly, or
+refuses: it pins the targets, what is done to them, the seed and the scenario's text.`,
+		Example: "  gameday plan shop.hcl\n  gameday plan --out plan.json shop.hcl && gameday run plan.json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			flags.seeded = cmd.Flags().Changed("seed")
+			if flags.out != "" && len(paths) > 1 {
+				return &exitError{experiments.Invalid.ExitCode(), errors.New("a plan file is of one PATH: give --out with one")}
+			}
 			configurations, diagnostics, err := loadAll(paths, &v)
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
@@ -32,14 +43,14 @@ and stopped again.`,
 			if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
 				return err
 			}
-			if err := checkSelection(configurations, nil); err != nil {
+			if err := checkSelection(configurations, flags.only); err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
 			ctx, _, stop := listenForSignals(cmd.Context())
 			defer stop()
 			var problems []error
-			for _, configuration := range configurations {
-				if err := planAll(ctx, configuration, cmd.OutOrStdout()); err != nil {
+			for i, configuration := range configurations {
+				if err := planAll(ctx, configuration, paths[i], &v, &flags, cmd.OutOrStdout()); err != nil {
 					problems = append(problems, err)
 				}
 			}
@@ -50,10 +61,20 @@ and stopped again.`,
 		},
 	}
 	v.flags(cmd)
+	cmd.Flags().StringVar(&flags.out, "out", "", "write a plan file, to be carried out by `gameday run`")
+	cmd.Flags().StringArrayVar(&flags.only, "scenario", nil, "plan only the scenario of this name (repeatable)")
+	cmd.Flags().Uint64Var(&flags.seed, "seed", 0, "use this seed instead of the scenario's")
 	return cmd
 }
 
-func planAll(ctx context.Context, c *scenarios.Configuration, w io.Writer) (err error) {
+type planFlags struct {
+	out    string
+	only   []string
+	seed   uint64
+	seeded bool
+}
+
+func planAll(ctx context.Context, c *scenarios.Configuration, path string, v *variables, flags *planFlags, w io.Writer) (err error) {
 	if err := c.Open(ctx); err != nil {
 		return err
 	}
@@ -63,7 +84,14 @@ func planAll(ctx context.Context, c *scenarios.Configuration, w io.Writer) (err 
 		return diagnostics.Err()
 	}
 	var problems []error
+	var planned []plannedScenario
 	for _, e := range list {
+		if len(flags.only) > 0 && !slices.Contains(flags.only, e.Name) {
+			continue
+		}
+		if flags.seeded {
+			e.Seed, e.SeedDrawn = flags.seed, false
+		}
 		blueprint, err := experiments.Plan(ctx, e, "plan")
 		if err != nil {
 			problems = append(problems, fmt.Errorf("scenario %q: %w", e.Name, err))
@@ -72,8 +100,26 @@ func planAll(ctx context.Context, c *scenarios.Configuration, w io.Writer) (err 
 		if err := printPlan(w, e, blueprint); err != nil {
 			problems = append(problems, err)
 		}
+		planned = append(planned, plannedHits(e, blueprint))
 	}
-	return errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil || flags.out == "" {
+		return err
+	}
+	file, err := newPlanFile(flags.out, path, v, c)
+	if err != nil {
+		return err
+	}
+	file.Scenarios = planned
+	text, err := file.text(redact.Func(c.Secrets()))
+	if err != nil {
+		return err
+	}
+	if err := writeFile(flags.out, func(f *os.File) error { _, err := f.Write(text); return err }); err != nil {
+		return fmt.Errorf("write the plan to %s: %w", flags.out, err)
+	}
+	out := &lines{w: w}
+	out.printf("The plan is in %s; carry it out with: gameday run %s\n", flags.out, flags.out)
+	return out.err
 }
 
 func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint) error {

@@ -163,12 +163,32 @@ func (f *Exec) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit,
 	if hit.Spec, err = json.Marshal(spec); err != nil {
 		return nil, fmt.Errorf("record the commands: %w", err)
 	}
+	if hit.Pin, err = spec.pin(); err != nil {
+		return nil, fmt.Errorf("record the commands: %w", err)
+	}
 	hit.Effect = "run " + textsafe.Line(spec.Inject.String(), 200)
 	hit.Undo = "nothing to undo: there is no revert command"
 	if spec.Revert != nil {
 		hit.Undo, hit.Fuse = "run "+textsafe.Line(spec.Revert.String(), 200), experiments.WatchdogFuse
 	}
 	return []experiments.Hit{hit}, nil
+}
+
+// pin is what must be the same when a plan is carried out later: all but the
+// environment, which differs from shell to shell.
+func (s execSpec) pin() (map[string]string, error) {
+	pin := map[string]string{"directory": s.Dir, "timeout": experiments.FormatDuration(s.Timeout)}
+	for _, of := range []struct {
+		what  string
+		value any
+	}{{"inject command", s.Inject}, {"revert command", s.Revert}, {"check command", s.Check}, {"environment handed through", s.PassEnv}} {
+		text, err := json.Marshal(of.value)
+		if err != nil {
+			return nil, err
+		}
+		pin[of.what] = string(text)
+	}
+	return pin, nil
 }
 
 // Inject runs the inject command, and the check command for the proof.
