@@ -212,19 +212,19 @@ func (f *Fixed) check(fault string, round int, hits []Hit) error {
 	for _, then := range planned {
 		hit, there := now[then.Target]
 		if !there {
-			problems = append(problems, fmt.Errorf("%s is not hit any more", then.Target))
+			problems = append(problems, fmt.Errorf("%s would not be hit any more", then.Target))
 			continue
 		}
 		delete(now, then.Target)
 		if moved := f.moved(then, hit); len(moved) > 0 {
-			problems = append(problems, fmt.Errorf("%s is not as it was planned: %s", then.Target, strings.Join(moved, "; ")))
+			problems = append(problems, fmt.Errorf("%s has changed: %s", then.Target, strings.Join(moved, "; ")))
 		}
 	}
 	for _, target := range slices.Sorted(maps.Keys(now)) {
 		problems = append(problems, fmt.Errorf("%s was not planned, and would be hit", target))
 	}
 	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("it is not what %s says, so nothing is done; make a new plan: %w", f.From, err)
+		return fmt.Errorf("not as in %s, so nothing is done: %w", f.From, err)
 	}
 	return nil
 }
@@ -234,7 +234,8 @@ func (f *Fixed) moved(then, now Hit) []string {
 	var list []string
 	differ := func(what, was, is string) {
 		if is = f.redact(is); was != is {
-			list = append(list, fmt.Sprintf("%s was %s and is %s", what, orNothing(was), orNothing(is)))
+			was, is = parted(was, is)
+			list = append(list, fmt.Sprintf("%s was %s, is %s", what, was, is))
 		}
 	}
 	differ("kind", then.Kind, now.Kind)
@@ -258,9 +259,29 @@ func (f *Fixed) redact(text string) string {
 	return f.Redact(text)
 }
 
-func orNothing(text string) string {
-	if text == "" {
-		return "nothing"
+// parted shortens two texts to where they part.
+func parted(a, b string) (string, string) {
+	common := 0
+	for common < min(len(a), len(b)) && a[common] == b[common] {
+		common++
 	}
-	return text
+	const before, most = 12, 60
+	from := max(0, common-before)
+	cut := func(text string) string {
+		switch {
+		case text == "":
+			return "nothing"
+		case len(text) <= most:
+			return text
+		}
+		short := text[min(from, len(text)):]
+		if from > 0 {
+			short = "…" + short
+		}
+		if len(short) > most {
+			short = short[:most] + "…"
+		}
+		return strings.ToValidUTF8(short, "")
+	}
+	return cut(a), cut(b)
 }

@@ -82,3 +82,16 @@ func TestAnEarlierChoiceIsFoundAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatDiffersIsShownWhereItParts(t *testing.T) {
+	long := strings.Repeat("a", 100)
+	for _, test := range []struct{ a, b, wantA, wantB string }{
+		{"", "x", "nothing", "x"},
+		{"short", "shirt", "short", "shirt"},
+		{long + "1" + long, long + "2" + long, "…" + strings.Repeat("a", 12) + "1" + strings.Repeat("a", 44) + "…", "…" + strings.Repeat("a", 12) + "2" + strings.Repeat("a", 44) + "…"},
+	} {
+		if a, b := parted(test.a, test.b); a != test.wantA || b != test.wantB {
+			t.Errorf("%q %q, want %q %q", a, b, test.wantA, test.wantB)
+		}
+	}
+}

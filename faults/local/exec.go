@@ -163,9 +163,7 @@ func (f *Exec) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit,
 	if hit.Spec, err = json.Marshal(spec); err != nil {
 		return nil, fmt.Errorf("record the commands: %w", err)
 	}
-	if hit.Pin, err = spec.pin(); err != nil {
-		return nil, fmt.Errorf("record the commands: %w", err)
-	}
+	hit.Pin = spec.pin()
 	hit.Effect = "run " + textsafe.Line(spec.Inject.String(), 200)
 	hit.Undo = "nothing to undo: there is no revert command"
 	if spec.Revert != nil {
@@ -176,19 +174,18 @@ func (f *Exec) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit,
 
 // pin is what must be the same when a plan is carried out later: all but the
 // environment, which differs from shell to shell.
-func (s execSpec) pin() (map[string]string, error) {
-	pin := map[string]string{"directory": s.Dir, "timeout": experiments.FormatDuration(s.Timeout)}
-	for _, of := range []struct {
-		what  string
-		value any
-	}{{"inject command", s.Inject}, {"revert command", s.Revert}, {"check command", s.Check}, {"environment handed through", s.PassEnv}} {
-		text, err := json.Marshal(of.value)
-		if err != nil {
-			return nil, err
-		}
-		pin[of.what] = string(text)
+func (s execSpec) pin() map[string]string {
+	pin := map[string]string{
+		"directory": s.Dir, "timeout": experiments.FormatDuration(s.Timeout), "environment handed through": strings.Join(s.PassEnv, " "),
 	}
-	return pin, nil
+	for what, p := range map[string]*program{"inject": &s.Inject, "revert": s.Revert, "check": s.Check} {
+		if p == nil {
+			continue
+		}
+		pin[what+" command"] = p.String()
+		pin[what+" program"] = fmt.Sprintf("%s (%d bytes, changed %s)", p.Path, p.Size, time.Unix(0, p.Modified).UTC().Format(time.RFC3339Nano))
+	}
+	return pin
 }
 
 // Inject runs the inject command, and the check command for the proof.
