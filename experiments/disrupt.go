@@ -68,6 +68,9 @@ func (r *runner) hurried() bool {
 // gone tells whether a target that was planned is not there any more, so that the
 // round has to be drawn again.
 func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
+	if r.e.Fixed != nil && !r.e.Fixed.Replay {
+		return false // a plan file says who is hit, and nobody else is
+	}
 	fleeting, ok := plan.Fault.(Fleeting)
 	if !ok {
 		return false
@@ -141,6 +144,7 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 		}
 	}
 	hits, err := r.planAllowed(ctx, slot, round)
+	r.tellChanges()
 	if err != nil {
 		return nil, err
 	}

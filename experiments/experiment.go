@@ -26,6 +26,9 @@ type Experiment struct {
 	BaselineWithin time.Duration
 	// RevertWithin bounds one hit's revert and its proof.
 	RevertWithin time.Duration
+
+	// Fixed, if set, holds the run to what was chosen before.
+	Fixed *Fixed
 }
 
 // Source is the exact text an experiment was decoded from.

@@ -30,12 +30,15 @@ type Fault interface {
 
 // Draw is what a fault needs to choose its targets: the run, for names that can
 // be told apart, and the random numbers of this fault and round, from the seed.
+// Targets are drawn with [Draw.Sample], so that a run can be held to an earlier choice.
 type Draw struct {
 	Run   string
 	Fault string
 	Round int
 	// Uniform returns the next number in [0, 1).
 	Uniform func() float64
+
+	choice *choice
 }
 
 // Hit is one fault done to one target: everything a fresh process needs to do,
@@ -63,6 +66,12 @@ type Hit struct {
 	Lasts time.Duration `json:"lasts_ns,omitempty"`
 	// Takes names what bounds how many may be down at once; the hit takes one of each.
 	Takes []Allowance `json:"takes,omitempty"`
+	// Pin is what must be the same when a plan is carried out later: what tells the target
+	// from another of its name, what stands there, and what is done to it. Nothing in it
+	// depends on the run.
+	Pin map[string]string `json:"pin,omitempty"`
+	// Draws, on the first hit of a round, tell how the targets of the round were drawn.
+	Draws []Sampling `json:"draws,omitempty"`
 	// Spec is the kind's own: where the target is, what stood before, what to restore.
 	Spec json.RawMessage `json:"spec,omitempty"`
 }

@@ -24,7 +24,7 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 		return nil, err
 	}
 	blueprint := &Blueprint{Slots: slots, Length: length}
-	var problems []error
+	problems := []error{e.Fixed.known(slots)}
 	for _, slot := range slots {
 		hits, err := e.planRound(ctx, slot, run, 1)
 		if err != nil {
@@ -58,7 +58,8 @@ func (e *Experiment) checkProbes(ctx context.Context) []error {
 // planRound asks a fault for the hits of one round, from 1, and completes them.
 func (e *Experiment) planRound(ctx context.Context, slot Slot, run string, round int) ([]Hit, error) {
 	plan := slot.Plan
-	draw := Draw{Run: run, Fault: plan.Name, Round: round, Uniform: e.random(plan.Name, round).Float64}
+	chosen := e.Fixed.choice(plan.Name, round)
+	draw := Draw{Run: run, Fault: plan.Name, Round: round, Uniform: e.random(plan.Name, round).Float64, choice: chosen}
 	hits, err := plan.careful().plan(ctx, draw)
 	if err != nil {
 		return nil, fmt.Errorf("plan fault %q (%s): %w", plan.Name, plan.Origin, err)
@@ -84,6 +85,10 @@ func (e *Experiment) planRound(ctx context.Context, slot Slot, run string, round
 				return nil, fmt.Errorf("fault %q (%s) has no fuse: nothing would end it if the runner and its machine died; say `unfused = true` in its block to accept that", plan.Name, plan.Origin)
 			}
 		}
+	}
+	hits[0].Draws = chosen.made
+	if err := e.Fixed.check(plan.Name, round, hits); err != nil {
+		return nil, fmt.Errorf("fault %q (%s): %w", plan.Name, plan.Origin, err)
 	}
 	return hits, nil
 }

@@ -290,6 +290,7 @@ const usualRevert = 2 * time.Second
 // watchdog. It changes nothing in the world.
 func (r *runner) plan(ctx context.Context) error {
 	blueprint, err := Plan(ctx, r.e, r.o.Run)
+	r.tellChanges()
 	if err != nil {
 		return err
 	}
@@ -323,6 +324,16 @@ func (r *runner) plan(ctx context.Context) error {
 	}
 	r.markArmed(blueprint.Hits...)
 	return ctx.Err()
+}
+
+// tellChanges says where the targets of a run that is held to an earlier choice are
+// others by now.
+func (r *runner) tellChanges() {
+	for _, text := range r.e.Fixed.taken() {
+		text = r.o.Redact(text)
+		r.moment("plan", text)
+		r.emit(Event{Type: EventNote, Text: text})
+	}
 }
 
 // markArmed notes that the fuse of hits is armed.

@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/redact"
 	"github.com/gameday-sh/gameday/scenarios"
 )
 
 func newPlanCommand(global *globalFlags) *cobra.Command {
 	var v variables
-	var choice selection
+	var flags planFlags
 	cmd := &cobra.Command{
 		Use:   "plan PATH...",
 		Short: "Show what would be hit, when, and how it is undone; change nothing",
@@ -24,12 +26,18 @@ how each hit is undone and what ends it if the runner dies. It changes nothing. 
 sandbox or a built-in toxiproxy that the scenario declares is started to look at,
 and stopped again.
 
+With --out it also writes a plan file, which ` + "`gameday run`" + ` carries out exactly, or
+refuses: it pins the targets, what is done to them, the seed and the scenario's text.
+
 It exits with 0, with 2 if a scenario is wrong, and with 5 if a target cannot be
 looked up.`,
-		Example: "  gameday plan quickstart\n  gameday plan --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl",
+		Example: "  gameday plan quickstart\n  gameday plan --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl\n  gameday plan --out plan.json shop.hcl && gameday run plan.json",
 		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			choice.seeded = cmd.Flags().Changed("seed")
+			flags.seeded = cmd.Flags().Changed("seed")
+			if flags.out != "" && len(paths) > 1 {
+				return &exitError{experiments.Invalid.ExitCode(), errors.New("a plan file is of one PATH: give --out with one")}
+			}
 			configurations, diagnostics, err := loadAll(paths, &v)
 			if err != nil {
 				return err
@@ -37,14 +45,14 @@ looked up.`,
 			if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
 				return err
 			}
-			if err := checkSelection(configurations, choice.only); err != nil {
+			if err := checkSelection(configurations, flags.only); err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
 			ctx, _, stop := listenForSignals(cmd.Context())
 			defer stop()
 			var problems []error
-			for _, configuration := range configurations {
-				if err := planAll(ctx, configuration, &choice, cmd.OutOrStdout()); err != nil {
+			for i, configuration := range configurations {
+				if err := planAll(ctx, configuration, paths[i], &v, &flags, cmd.OutOrStdout()); err != nil {
 					problems = append(problems, err)
 				}
 			}
@@ -55,11 +63,17 @@ looked up.`,
 		},
 	}
 	v.flags(cmd)
-	choice.flags(cmd)
+	flags.selection.flags(cmd)
+	cmd.Flags().StringVar(&flags.out, "out", "", "write a plan `file`, to be carried out by gameday run")
 	return cmd
 }
 
-func planAll(ctx context.Context, c *scenarios.Configuration, choice *selection, w io.Writer) (err error) {
+type planFlags struct {
+	selection
+	out string
+}
+
+func planAll(ctx context.Context, c *scenarios.Configuration, path string, v *variables, flags *planFlags, w io.Writer) (err error) {
 	if err := c.Open(ctx); err != nil {
 		return err
 	}
@@ -69,11 +83,12 @@ func planAll(ctx context.Context, c *scenarios.Configuration, choice *selection,
 		return diagnostics.Err()
 	}
 	var problems []error
+	var planned []plannedScenario
 	for _, e := range list {
-		if !choice.takes(e.Name) {
+		if !flags.takes(e.Name) {
 			continue
 		}
-		choice.seedInto(e)
+		flags.seedInto(e)
 		blueprint, err := experiments.Plan(ctx, e, "plan")
 		if err != nil {
 			problems = append(problems, fmt.Errorf("scenario %q: %w", e.Name, err))
@@ -82,8 +97,26 @@ func planAll(ctx context.Context, c *scenarios.Configuration, choice *selection,
 		if err := printPlan(w, e, blueprint); err != nil {
 			problems = append(problems, err)
 		}
+		planned = append(planned, plannedHits(e, blueprint))
 	}
-	return errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil || flags.out == "" {
+		return err
+	}
+	file, err := newPlanFile(flags.out, path, v, c)
+	if err != nil {
+		return err
+	}
+	file.Scenarios = planned
+	text, err := file.text(redact.Func(c.Secrets()))
+	if err != nil {
+		return err
+	}
+	if err := writeFile(flags.out, func(f *os.File) error { _, err := f.Write(text); return err }); err != nil {
+		return fmt.Errorf("write the plan to %s: %w", flags.out, err)
+	}
+	out := &lines{w: w}
+	out.printf("The plan is in %s; carry it out with: gameday run %s\n", flags.out, flags.out)
+	return out.err
 }
 
 func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint) error {

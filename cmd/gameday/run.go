@@ -31,6 +31,12 @@ type runFlags struct {
 	plain  bool
 	out    string
 	selection
+
+	replay string // a run whose targets are hit again
+	// plan is what was read from the file planPath; replayed the result of the run replay.
+	plan     *planFile
+	planPath string
+	replayed *experiments.Result
 }
 
 // selection is the flags that say which scenarios of those given are meant, and with
@@ -64,12 +70,16 @@ func newRunCommand(global *globalFlags) *cobra.Command {
 		Long: `run carries out the scenarios of each PATH (a file, a directory, or the name of a
 shipped example) one after another. Each must be healthy before anything is broken.
 
+A PATH that ends in .json is a plan file from ` + "`gameday plan --out`" + `: exactly what it
+says is done, or nothing, and what is different by now is named. With --replay, the
+same places among the targets that match are hit as in an earlier run, with its seed.
+
 Ctrl-C, SIGTERM and ` + "`gameday abort`" + ` stop it: everything is mended, then reported. A
 second Ctrl-C stops waiting and says what is left.
 
 Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 4 inconclusive, 5 error, 6 not restored; of several scenarios, the worst.`,
-		Example: "  gameday run quickstart\n  gameday run --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl\n  gameday run --json --out results/ scenarios/",
+		Example: "  gameday run quickstart\n  gameday run --var toxiproxy_url=http://127.0.0.1:8474 shop.hcl\n  gameday run --json --out results/ scenarios/\n  gameday run plan.json\n  gameday run --replay last shop.hcl",
 		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			flags.seeded = cmd.Flags().Changed("seed")
@@ -80,17 +90,28 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 	flags.selection.flags(cmd)
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "write the events as lines of JSON")
 	cmd.Flags().BoolVar(&flags.plain, "plain", false, "write plain lines even on a terminal")
+	cmd.Flags().StringVar(&flags.replay, "replay", "", "hit the same places among the matching targets as this `run`, with its seed")
 	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this `folder`, a folder a run")
 	return cmd
 }
 
 func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []string) error {
+	typed := paths
+	paths, err := flags.earlier(global, paths)
+	if err != nil {
+		return &exitError{experiments.Invalid.ExitCode(), err}
+	}
 	configurations, diagnostics, err := loadAll(paths, &flags.variables)
 	if err != nil {
 		return err
 	}
 	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
 		return err
+	}
+	if flags.plan != nil {
+		if err := flags.plan.drift(configurations[0]); err != nil {
+			return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("%s cannot be carried out, and nothing was touched: %w", flags.planPath, err)}
+		}
 	}
 	if err := checkSelection(configurations, flags.only); err != nil {
 		return &exitError{experiments.Invalid.ExitCode(), err}
@@ -113,7 +134,7 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	defer stopListening()
 	batch := &batch{home: home, view: view, hurry: hurry, flags: flags, global: global, stderr: cmd.ErrOrStderr()}
 	for i, configuration := range configurations {
-		batch.run(ctx, configuration, paths[i])
+		batch.run(ctx, configuration, typed[i])
 	}
 	if err := view.Close(); err != nil && !errors.Is(err, syscall.EPIPE) {
 		batch.problems = append(batch.problems, err)
@@ -122,6 +143,69 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 		batch.summary(cmd.OutOrStdout())
 	}
 	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
+}
+
+// earlier prepares a run that is held to an earlier choice: a plan file, or a run that
+// is replayed. It gives the paths of the scenarios.
+func (f *runFlags) earlier(global *globalFlags, paths []string) ([]string, error) {
+	for _, path := range paths {
+		if filepath.Ext(path) != ".json" {
+			continue
+		}
+		switch {
+		case len(paths) > 1:
+			return nil, fmt.Errorf("%s is a plan file: it is carried out alone", path)
+		case f.seeded || len(f.only) > 0 || f.replay != "":
+			return nil, fmt.Errorf("%s says which scenarios are run with which seed: leave --seed, --scenario and --replay out", path)
+		}
+		var err error
+		if f.plan, err = readPlanFile(path); err != nil {
+			return nil, err
+		}
+		f.planPath = path
+		scenario, err := f.plan.prepare(path, f)
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot be carried out, and nothing was touched: %w", path, err)
+		}
+		return []string{scenario}, nil
+	}
+	if f.replay == "" {
+		return paths, nil
+	}
+	if f.seeded {
+		return nil, errors.New("--replay takes the seed of the earlier run: leave --seed out")
+	}
+	result, err := storedResult(global, f.replay)
+	if err != nil {
+		return nil, fmt.Errorf("find the run to replay: %w", err)
+	}
+	if len(f.only) > 0 && !slices.Equal(f.only, []string{result.Scenario}) {
+		return nil, fmt.Errorf("run %s is of scenario %q: --scenario names another", result.Run, result.Scenario)
+	}
+	f.replayed, f.only = result, []string{result.Scenario}
+	return paths, nil
+}
+
+// fix holds an experiment to the plan or the run that was named.
+func (f *runFlags) fix(e *experiments.Experiment, clean func(string) string) {
+	if f.plan != nil {
+		planned, found := f.plan.of(e.Name)
+		if !found {
+			return // it is not selected
+		}
+		e.Seed, e.SeedDrawn = planned.Seed, false
+		e.Fixed = &experiments.Fixed{From: f.planPath, Hits: planned.Hits, Redact: clean}
+	}
+	if f.replayed != nil {
+		e.Seed, e.SeedDrawn = f.replayed.Seed, false
+		e.Fixed = &experiments.Fixed{From: "run " + f.replayed.Run, Replay: true, Redact: clean}
+		for _, hit := range f.replayed.Hits {
+			e.Fixed.Hits = append(e.Fixed.Hits, hit.Hit)
+		}
+		if f.replayed.Digest != e.Source.Digest {
+			e.Fixed.Note("the scenario's text is another than in run " + f.replayed.Run)
+		}
+	}
 }
 
 // checkSelection refuses scenarios that do not exist, and a run of nothing.
@@ -312,6 +396,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 			return
 		}
 		b.flags.seedInto(e)
+		b.flags.fix(e, redact.Func(c.Secrets()))
 		s := &session{state: b.home, view: b.view, hurry: b.hurry, rerun: b.rerun(c, path, e)}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
@@ -340,7 +425,17 @@ func (b *batch) rerun(c *scenarios.Configuration, path string, e *experiments.Ex
 	again := &experiments.Rerun{
 		Command: []string{"gameday", "run", path, "--scenario", e.Name, "--seed", strconv.FormatUint(e.Seed, 10)},
 	}
+	if b.flags.plan != nil {
+		// What the plan says it need not be told; a variable that was given beside it must.
+		again.Command = []string{"gameday", "run", path}
+	}
+	if b.flags.replayed != nil {
+		again.Command = []string{"gameday", "run", path, "--replay", b.flags.replayed.Run}
+	}
 	for _, file := range b.flags.files {
+		if b.flags.plan != nil {
+			break
+		}
 		again.Command = append(again.Command, "--var-file", file)
 	}
 	settings, sensitive := c.Given()
@@ -349,6 +444,9 @@ func (b *batch) rerun(c *scenarios.Configuration, path string, e *experiments.Ex
 		if clean(setting) != setting { // not declared sensitive, but used as a secret
 			name, _, _ := strings.Cut(setting, "=")
 			sensitive = append(sensitive, name)
+			continue
+		}
+		if b.flags.plan != nil && slices.Contains(b.flags.plan.Vars, setting) {
 			continue
 		}
 		again.Command = append(again.Command, "--var", setting)

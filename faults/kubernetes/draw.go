@@ -62,12 +62,19 @@ func (s Share) of(matching int, what string) (count int, words string, err error
 	return count, words, nil
 }
 
-// draw picks count of list, which must be in a fixed order, by the draw's numbers.
-func draw[T any](list []T, count int, d experiments.Draw) []T {
-	picked := append([]T(nil), list...)
-	for i := range min(count, len(picked)) {
-		j := i + int(d.Uniform()*float64(len(picked)-i))
-		picked[i], picked[j] = picked[j], picked[i]
+// draw picks count of list, which must be in a fixed order.
+func draw[T any](list []T, count int, d experiments.Draw, name func(T) string) ([]T, error) {
+	names := make([]string, len(list))
+	for i, one := range list {
+		names[i] = name(one)
 	}
-	return picked[:min(count, len(picked))]
+	places, err := d.Sample(names, count)
+	if err != nil {
+		return nil, err
+	}
+	picked := make([]T, len(places))
+	for i, place := range places {
+		picked[i] = list[place]
+	}
+	return picked, nil
 }

@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,9 +73,7 @@ func TestDrawPicksEachAtMostOnceAndBySeed(t *testing.T) {
 		for i := range list {
 			list[i] = i
 		}
-		pick := func() []int {
-			return draw(list, count, experiments.Draw{Uniform: rand.New(rand.NewPCG(seed, 1)).Float64})
-		}
+		pick := func() []int { return drawn(t, list, count, rand.New(rand.NewPCG(seed, 1)).Float64) }
 		picked := pick()
 		if !slices.Equal(picked, pick()) {
 			t.Fatal("one seed, two draws")
@@ -92,13 +91,22 @@ func TestDrawPicksEachAtMostOnceAndBySeed(t *testing.T) {
 	})
 }
 
+// drawn draws numbers by the given random ones.
+func drawn(t interface{ Fatal(...any) }, list []int, count int, uniform func() float64) []int {
+	picked, err := draw(list, count, experiments.Draw{Uniform: uniform}, strconv.Itoa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picked
+}
+
 func TestDrawIsFair(t *testing.T) {
 	const rounds, size, count = 30000, 10, 3
 	random := rand.New(rand.NewPCG(1, 1))
 	hits := make([]int, size)
 	list := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
 	for range rounds {
-		for _, i := range draw(list, count, experiments.Draw{Uniform: random.Float64}) {
+		for _, i := range drawn(t, list, count, random.Float64) {
 			hits[i]++
 		}
 	}
@@ -115,7 +123,10 @@ func TestOnePodOfEachWorkload(t *testing.T) {
 		{namespace: "b", name: "x-1", owner: "ReplicaSet x"}, {namespace: "a", name: "bare-1"}, {namespace: "a", name: "bare-2"},
 	}
 	for seed := range uint64(20) {
-		picked := onePerOwner(pods, experiments.Draw{Uniform: rand.New(rand.NewPCG(seed, 1)).Float64})
+		picked, err := onePerOwner(pods, experiments.Draw{Uniform: rand.New(rand.NewPCG(seed, 1)).Float64})
+		if err != nil {
+			t.Fatal(err)
+		}
 		owners := map[string]int{}
 		for _, pod := range picked {
 			owner := pod.owner

@@ -94,7 +94,8 @@ func (n Nodes) choose(ctx context.Context, client *kube.Client, d experiments.Dr
 	if err != nil {
 		return nil, "", err
 	}
-	return draw(matching, count, d), words, nil
+	picked, err := draw(matching, count, d, func(node corev1.Node) string { return node.Name })
+	return picked, words, err
 }
 
 // planEdits plans a change to each chosen node.

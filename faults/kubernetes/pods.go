@@ -111,6 +111,8 @@ type candidate struct {
 	owner                      string // "ReplicaSet checkout-7f9c"; empty for a bare pod
 }
 
+func (c candidate) title() string { return c.namespace + "/" + c.name }
+
 // choose finds the pods and draws among them. The words say how many of how many.
 func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Draw) ([]corev1.Pod, string, error) {
 	spaces, err := p.namespaces(ctx, client)
@@ -130,14 +132,19 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 	})
 	what := "pods" + p.words()
 	if p.OnePerOwner {
-		matching = onePerOwner(matching, d)
+		if matching, err = onePerOwner(matching, d); err != nil {
+			return nil, "", err
+		}
 		what = "workloads with pods" + p.words()
 	}
 	count, words, err := p.Share.of(len(matching), what)
 	if err != nil {
 		return nil, "", err
 	}
-	picked := draw(matching, count, d)
+	picked, err := draw(matching, count, d, candidate.title)
+	if err != nil {
+		return nil, "", err
+	}
 	pods := make([]corev1.Pod, len(picked))
 	for i, c := range picked {
 		if err := client.Get(ctx, kube.Pods.In(c.namespace, c.name), &pods[i]); err != nil {
@@ -172,7 +179,7 @@ func (p Pods) words() string {
 }
 
 // onePerOwner draws one pod of each workload; a bare pod stands for itself.
-func onePerOwner(pods []candidate, d experiments.Draw) []candidate {
+func onePerOwner(pods []candidate, d experiments.Draw) ([]candidate, error) {
 	groups := map[string][]candidate{}
 	var order []string
 	for _, pod := range pods {
@@ -187,9 +194,13 @@ func onePerOwner(pods []candidate, d experiments.Draw) []candidate {
 	}
 	var list []candidate
 	for _, key := range order {
-		list = append(list, draw(groups[key], 1, d)...)
+		one, err := draw(groups[key], 1, d, candidate.title)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one...)
 	}
-	return list
+	return list, nil
 }
 
 // candidates lists the pods of a namespace that may be hit.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -75,8 +76,43 @@ func newHit(r record, d experiments.Draw, effect, undo, fuse string) (experiment
 	return experiments.Hit{
 		Target: r.Object.String(),
 		Holds:  fmt.Sprintf("kubernetes %s %s", r.Reach.Server, r.Object),
-		Effect: effect, Undo: undo, Fuse: fuse, Spec: spec,
+		Effect: effect, Undo: undo, Fuse: fuse, Spec: spec, Pin: r.pin(),
 	}, nil
+}
+
+// pin is what must be the same when a plan is carried out later.
+func (r record) pin() map[string]string {
+	pin := map[string]string{"server": r.Reach.Server, "UID": r.Object.UID}
+	set := func(key string, value any) {
+		if text := say(value); text != "nothing" {
+			pin[key] = text
+		}
+	}
+	if r.Pod != nil {
+		pin["node"], pin["owner"] = r.Pod.Node, r.Pod.Owner
+		if r.Pod.Grace != nil {
+			set("grace", *r.Pod.Grace)
+		}
+	}
+	if e := r.Edit; e != nil {
+		pin["field"] = strings.TrimSuffix(strings.Join(append(append([]string(nil), e.Path...), e.ID, e.Field), "."), ".")
+		set("value", e.From)
+		set("new value", e.To)
+	}
+	if r.Creation != nil {
+		pin["new object"] = string(r.Creation.Manifest)
+		pin["fuse"] = r.Creation.Fuse.String()
+	}
+	if r.Drain != nil {
+		set("drain", r.Drain)
+	}
+	if r.Signal != nil {
+		set("signal", r.Signal)
+	}
+	if r.Restart != nil {
+		set("restart", r.Restart)
+	}
+	return pin
 }
 
 // read gives the record of a hit, and the way to its cluster.

@@ -163,12 +163,29 @@ func (f *Exec) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit,
 	if hit.Spec, err = json.Marshal(spec); err != nil {
 		return nil, fmt.Errorf("record the commands: %w", err)
 	}
+	hit.Pin = spec.pin()
 	hit.Effect = "run " + textsafe.Line(spec.Inject.String(), 200)
 	hit.Undo = "nothing to undo: there is no revert command"
 	if spec.Revert != nil {
 		hit.Undo, hit.Fuse = "run "+textsafe.Line(spec.Revert.String(), 200), experiments.WatchdogFuse
 	}
 	return []experiments.Hit{hit}, nil
+}
+
+// pin is what must be the same when a plan is carried out later: all but the
+// environment, which differs from shell to shell.
+func (s execSpec) pin() map[string]string {
+	pin := map[string]string{
+		"directory": s.Dir, "timeout": experiments.FormatDuration(s.Timeout), "environment handed through": strings.Join(s.PassEnv, " "),
+	}
+	for what, p := range map[string]*program{"inject": &s.Inject, "revert": s.Revert, "check": s.Check} {
+		if p == nil {
+			continue
+		}
+		pin[what+" command"] = p.String()
+		pin[what+" program"] = fmt.Sprintf("%s (%d bytes, changed %s)", p.Path, p.Size, time.Unix(0, p.Modified).UTC().Format(time.RFC3339Nano))
+	}
+	return pin
 }
 
 // Inject runs the inject command, and the check command for the proof.

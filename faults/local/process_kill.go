@@ -75,6 +75,7 @@ func (f *ProcessKill) Plan(ctx context.Context, d experiments.Draw) ([]experimen
 			Holds:  id.holds(),
 			Effect: "ended by SIG" + f.Signal,
 			Undo:   "nothing to undo: whoever supervises it restarts it",
+			Pin:    id.fixed(fmt.Sprintf("SIG%s, and %s to end in", f.Signal, experiments.FormatDuration(f.Wait))),
 			Spec:   spec,
 		})
 	}

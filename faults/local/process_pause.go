@@ -72,6 +72,7 @@ func (f *ProcessPause) Plan(ctx context.Context, d experiments.Draw) ([]experime
 			Effect: "hangs, stopped by SIGSTOP",
 			Undo:   "SIGCONT, if it is still the same process",
 			Fuse:   experiments.WatchdogFuse,
+			Pin:    id.fixed("SIGSTOP"),
 			Spec:   spec,
 		})
 	}

@@ -164,17 +164,21 @@ func (t Targets) choose(ctx context.Context, d experiments.Draw, leave func(proc
 	if len(matched) < count {
 		return nil, t.tooFew(count, matched, left)
 	}
-	// A partial Fisher-Yates shuffle: each set of count processes is as likely as
-	// any other, and the same seed over the same table draws the same set.
-	if count < len(matched) {
-		for i := range count {
-			j := i + int(d.Uniform()*float64(len(matched)-i))
-			matched[i], matched[j] = matched[j], matched[i]
-		}
-		matched = matched[:count]
-		slices.SortFunc(matched, func(a, b process) int { return cmp.Compare(a.pid, b.pid) })
+	// The same seed over the same table draws the same set.
+	names := make([]string, len(matched))
+	for i, p := range matched {
+		names[i] = p.String()
 	}
-	return matched, nil
+	places, err := d.Sample(names, count)
+	if err != nil {
+		return nil, err
+	}
+	picked := make([]process, len(places))
+	for i, place := range places {
+		picked[i] = matched[place]
+	}
+	slices.SortFunc(picked, func(a, b process) int { return cmp.Compare(a.pid, b.pid) })
+	return picked, nil
 }
 
 func (t Targets) tooFew(count int, matched []process, left []string) error {
@@ -368,6 +372,14 @@ func pin(p process, where machine) (identity, error) {
 	}
 	err = target.signal(0)
 	return id, errors.Join(err, target.close())
+}
+
+// fixed is what must be the same when a plan is carried out later.
+func (id identity) fixed(done string) map[string]string {
+	return map[string]string{
+		"process": fmt.Sprintf("%d, started at %d of boot %s", id.PID, id.Start, id.Boot),
+		"machine": id.Host, "done to it": done,
+	}
 }
 
 // machine tells where process ids count.

@@ -90,12 +90,45 @@ func (t Targets) hits(ctx context.Context, d experiments.Draw, describe func(*ex
 			Fuse:   experiments.WatchdogFuse,
 		}
 		describe(&hit, &s)
+		if hit.Pin, err = s.pin(); err != nil {
+			return nil, fmt.Errorf("planning %s: %w", hit.Target, err)
+		}
 		if hit.Spec, err = json.Marshal(s); err != nil {
 			return nil, fmt.Errorf("planning %s: %w", hit.Target, err)
 		}
 		hits = append(hits, hit)
 	}
 	return hits, nil
+}
+
+// pin is what must be the same when a plan is carried out later. The addresses of
+// a built-in server are others in each run, and so is the name of the toxic.
+func (s spec) pin() (map[string]string, error) {
+	pin := map[string]string{"enabled": fmt.Sprint(s.Proxy.Enabled), "replaced": fmt.Sprint(s.Replace)}
+	if s.Instance == "" {
+		pin["server"], pin["listen"], pin["upstream"] = s.URL, s.Proxy.Listen, s.Proxy.Upstream
+	}
+	for _, of := range []struct {
+		what  string
+		value any
+	}{{"toxics on it", s.Proxy.ActiveToxics}, {"toxic", s.unnamed()}} {
+		text, err := json.Marshal(of.value)
+		if err != nil {
+			return nil, err
+		}
+		pin[of.what] = string(text)
+	}
+	return pin, nil
+}
+
+// unnamed is the toxic without its name; nil if the kind has none.
+func (s spec) unnamed() *client.Toxic {
+	if s.Toxic == nil {
+		return nil
+	}
+	toxic := *s.Toxic
+	toxic.Name = ""
+	return &toxic
 }
 
 // plan plans a toxic of the given type on each target. Effect says to a person what it
