@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -19,13 +20,15 @@ func TestMain(m *testing.M) {
 	os.Exit(clustertest.Main(func() int { return conformance.Main(m, faults.Kinds()) }))
 }
 
+type entry struct {
+	name  string
+	world conformance.World
+}
+
 // worlds has an entry for each kind, and another for each further way to reach its
 // target. Those on a cluster are in kubernetes_test.go; untested has the kinds that
 // this build cannot test, and why: with the tag e2e there are none.
-var worlds = []struct {
-	name  string
-	world conformance.World
-}{
+var worlds = []entry{
 	{"toxiproxy_latency", toxic("toxiproxy_latency", func(c toxiproxy.Toxic) experiments.Fault {
 		return &toxiproxy.Latency{Toxic: c, Latency: 300 * time.Millisecond, Jitter: 50 * time.Millisecond}
 	})},
@@ -78,7 +81,7 @@ var worlds = []struct {
 
 func TestEveryFaultKeepsItsPromises(t *testing.T) {
 	tested := map[string]bool{}
-	for _, entry := range worlds {
+	for _, entry := range slices.Concat(worlds, onClusters) {
 		tested[entry.world.Kind] = true
 		t.Run(entry.name, func(t *testing.T) {
 			t.Parallel()

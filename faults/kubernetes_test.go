@@ -228,55 +228,49 @@ const (
 	tainted   = `{"spec":{"taints":[{"key":"gameday.sh/fault","value":"somebody","effect":"NoSchedule"}]}}`
 )
 
-func init() {
-	for _, entry := range []struct {
-		name  string
-		world conformance.World
-	}{
-		{"pod_kill", pods("pod_kill", func(p kubernetes.Pods) experiments.Fault { return &kubernetes.PodKill{Pods: p} })},
-		{"pod_kill by force", pods("pod_kill", func(p kubernetes.Pods) experiments.Fault {
-			p.OnePerOwner, p.Share = true, kubernetes.Share{All: true}
-			return &kubernetes.PodKill{Pods: p, Force: true}
-		})},
-		{"pod_evict", pods("pod_evict", func(p kubernetes.Pods) experiments.Fault {
-			p.Owner, p.Selector = "statefulset/checkout", strings.Replace(p.Selector, "app=checkout", "", 1)
-			return &kubernetes.PodEvict{Pods: p, Grace: seconds(1)}
-		})},
-		{"pod_failure", pods("pod_failure", func(p kubernetes.Pods) experiments.Fault {
-			return &kubernetes.PodFailure{Pods: p, Container: "side"}
-		})},
-		{"deployment_scale", workloads("deployment_scale", "Deployment", func(s kubernetes.Scope, w string) experiments.Fault {
-			return &kubernetes.DeploymentScale{Scope: s, Workload: w, Replicas: number(0)}
-		}, scaled)},
-		{"deployment_scale of a stateful set by percent", workloads("deployment_scale", "StatefulSet", func(s kubernetes.Scope, w string) experiments.Fault {
-			return &kubernetes.DeploymentScale{Scope: s, Workload: w, Percent: percent(0.5)}
-		}, scaled)},
-		{"deployment_scale of a replica set", workloads("deployment_scale", "ReplicaSet", func(s kubernetes.Scope, w string) experiments.Fault {
-			return &kubernetes.DeploymentScale{Scope: s, Workload: w, Replicas: number(4)}
-		}, scaled)},
-		{"rollout_restart", workloads("rollout_restart", "Deployment", func(s kubernetes.Scope, w string) experiments.Fault {
-			return &kubernetes.RolloutRestart{Scope: s, Workload: w}
-		}, restarted)},
-		{"rollout_restart of a stateful set", workloads("rollout_restart", "StatefulSet", func(s kubernetes.Scope, w string) experiments.Fault {
-			return &kubernetes.RolloutRestart{Scope: s, Workload: w}
-		}, restarted)},
-		{"node_cordon", nodes("node_cordon", func(n kubernetes.Nodes) experiments.Fault { return &kubernetes.NodeCordon{Nodes: n} }, cordoned)},
-		{"node_drain", nodes("node_drain", func(n kubernetes.Nodes) experiments.Fault {
-			return &kubernetes.NodeDrain{Nodes: n, Within: time.Minute, Grace: seconds(1)}
-		}, cordoned)},
-		{"node_taint", nodes("node_taint", func(n kubernetes.Nodes) experiments.Fault {
-			return &kubernetes.NodeTaint{Nodes: n, Key: "gameday.sh/fault", Value: "drill", Effect: "NoSchedule"}
-		}, tainted)},
-		{"network_partition", created("network_partition", func(s kubernetes.Scope) experiments.Fault {
-			return &kubernetes.NetworkPartition{Scope: s, Selector: "app=checkout", Direction: "both", Towards: "app=stock,tier!=cache", DNS: true, Fuse: time.Minute}
-		})},
-		{"network_partition from networks", created("network_partition", func(s kubernetes.Scope) experiments.Fault {
-			return &kubernetes.NetworkPartition{Scope: s, Direction: "egress", Networks: []string{"10.20.0.0/16", "fd00::/8"}, Fuse: time.Minute}
-		})},
-		{"resource_quota", created("resource_quota", func(s kubernetes.Scope) experiments.Fault {
-			return &kubernetes.ResourceQuota{Scope: s, PodsAllowed: 1, Fuse: time.Minute}
-		})},
-	} {
-		worlds = append(worlds, entry)
-	}
+// onClusters has the entries of the kinds that need a Kubernetes cluster.
+var onClusters = []entry{
+	{"pod_kill", pods("pod_kill", func(p kubernetes.Pods) experiments.Fault { return &kubernetes.PodKill{Pods: p} })},
+	{"pod_kill by force", pods("pod_kill", func(p kubernetes.Pods) experiments.Fault {
+		p.OnePerOwner, p.Share = true, kubernetes.Share{All: true}
+		return &kubernetes.PodKill{Pods: p, Force: true}
+	})},
+	{"pod_evict", pods("pod_evict", func(p kubernetes.Pods) experiments.Fault {
+		p.Owner, p.Selector = "statefulset/checkout", strings.Replace(p.Selector, "app=checkout", "", 1)
+		return &kubernetes.PodEvict{Pods: p, Grace: seconds(1)}
+	})},
+	{"pod_failure", pods("pod_failure", func(p kubernetes.Pods) experiments.Fault {
+		return &kubernetes.PodFailure{Pods: p, Container: "side"}
+	})},
+	{"deployment_scale", workloads("deployment_scale", "Deployment", func(s kubernetes.Scope, w string) experiments.Fault {
+		return &kubernetes.DeploymentScale{Scope: s, Workload: w, Replicas: number(0)}
+	}, scaled)},
+	{"deployment_scale of a stateful set by percent", workloads("deployment_scale", "StatefulSet", func(s kubernetes.Scope, w string) experiments.Fault {
+		return &kubernetes.DeploymentScale{Scope: s, Workload: w, Percent: percent(0.5)}
+	}, scaled)},
+	{"deployment_scale of a replica set", workloads("deployment_scale", "ReplicaSet", func(s kubernetes.Scope, w string) experiments.Fault {
+		return &kubernetes.DeploymentScale{Scope: s, Workload: w, Replicas: number(4)}
+	}, scaled)},
+	{"rollout_restart", workloads("rollout_restart", "Deployment", func(s kubernetes.Scope, w string) experiments.Fault {
+		return &kubernetes.RolloutRestart{Scope: s, Workload: w}
+	}, restarted)},
+	{"rollout_restart of a stateful set", workloads("rollout_restart", "StatefulSet", func(s kubernetes.Scope, w string) experiments.Fault {
+		return &kubernetes.RolloutRestart{Scope: s, Workload: w}
+	}, restarted)},
+	{"node_cordon", nodes("node_cordon", func(n kubernetes.Nodes) experiments.Fault { return &kubernetes.NodeCordon{Nodes: n} }, cordoned)},
+	{"node_drain", nodes("node_drain", func(n kubernetes.Nodes) experiments.Fault {
+		return &kubernetes.NodeDrain{Nodes: n, Within: time.Minute, Grace: seconds(1)}
+	}, cordoned)},
+	{"node_taint", nodes("node_taint", func(n kubernetes.Nodes) experiments.Fault {
+		return &kubernetes.NodeTaint{Nodes: n, Key: "gameday.sh/fault", Value: "drill", Effect: "NoSchedule"}
+	}, tainted)},
+	{"network_partition", created("network_partition", func(s kubernetes.Scope) experiments.Fault {
+		return &kubernetes.NetworkPartition{Scope: s, Selector: "app=checkout", Direction: "both", Towards: "app=stock,tier!=cache", DNS: true, Fuse: time.Minute}
+	})},
+	{"network_partition from networks", created("network_partition", func(s kubernetes.Scope) experiments.Fault {
+		return &kubernetes.NetworkPartition{Scope: s, Direction: "egress", Networks: []string{"10.20.0.0/16", "fd00::/8"}, Fuse: time.Minute}
+	})},
+	{"resource_quota", created("resource_quota", func(s kubernetes.Scope) experiments.Fault {
+		return &kubernetes.ResourceQuota{Scope: s, PodsAllowed: 1, Fuse: time.Minute}
+	})},
 }
