@@ -49,9 +49,8 @@ type flaky struct {
 	// pick says what becomes of a request.
 	pick atomic.Value // func(*http.Request) trouble
 
-	mu     sync.Mutex
-	gave   map[trouble]int
-	limits map[string]bool
+	mu   sync.Mutex
+	gave map[trouble]int
 }
 
 // newFlaky stands before the API server of a kubeconfig, whose credentials it uses.

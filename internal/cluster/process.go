@@ -92,12 +92,19 @@ func (d daemons) running(name string) (int, bool) {
 	return pid, !zombie(pid)
 }
 
-func zombie(pid int) bool {
+func zombie(pid int) bool { return stateOf(pid) == "Z" }
+
+// stateOf is the letter that the kernel has for what a process does; empty if it is gone.
+func stateOf(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return false
+		return ""
 	}
-	return strings.HasPrefix(strings.TrimSpace(string(stat[strings.LastIndexByte(string(stat), ')')+1:])), "Z")
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) == 0 {
+		return ""
+	}
+	return fields[0]
 }
 
 // signal sends a signal to a daemon, if it runs.
@@ -114,7 +121,8 @@ func (d daemons) signal(name string, sig syscall.Signal) error {
 
 // stop ends a daemon: SIGTERM, and SIGKILL for one that does not listen.
 func (d daemons) stop(name string, patience time.Duration) error {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		patience := patience * time.Duration(1+2*i) // the kernel may have to wait for a busy disk
 		pid, alive := d.running(name)
 		if !alive {
 			break
@@ -132,8 +140,8 @@ func (d daemons) stop(name string, patience time.Duration) error {
 			}
 		}
 	}
-	if _, alive := d.running(name); alive {
-		return fmt.Errorf("%s does not end; its pid is in %s", name, d.pid(name))
+	if pid, alive := d.running(name); alive {
+		return fmt.Errorf("%s (pid %d, state %s) does not end; its pid is in %s", name, pid, stateOf(pid), d.pid(name))
 	}
 	if err := os.Remove(d.pid(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("stop %s: %w", name, err)
