@@ -229,7 +229,7 @@ const (
 )
 
 func init() {
-	worlds = append(worlds, []struct {
+	for _, entry := range []struct {
 		name  string
 		world conformance.World
 	}{
@@ -239,7 +239,7 @@ func init() {
 			return &kubernetes.PodKill{Pods: p, Force: true}
 		})},
 		{"pod_evict", pods("pod_evict", func(p kubernetes.Pods) experiments.Fault {
-			p.Owner = "statefulset/checkout"
+			p.Owner, p.Selector = "statefulset/checkout", strings.Replace(p.Selector, "app=checkout", "", 1)
 			return &kubernetes.PodEvict{Pods: p, Grace: seconds(1)}
 		})},
 		{"pod_failure", pods("pod_failure", func(p kubernetes.Pods) experiments.Fault {
@@ -276,5 +276,7 @@ func init() {
 		{"resource_quota", created("resource_quota", func(s kubernetes.Scope) experiments.Fault {
 			return &kubernetes.ResourceQuota{Scope: s, PodsAllowed: 1, Fuse: time.Minute}
 		})},
-	}...)
+	} {
+		worlds = append(worlds, entry)
+	}
 }

@@ -92,19 +92,12 @@ func (d daemons) running(name string) (int, bool) {
 	return pid, !zombie(pid)
 }
 
-func zombie(pid int) bool { return stateOf(pid) == "Z" }
-
-// stateOf is the letter that the kernel has for what a process does; empty if it is gone.
-func stateOf(pid int) string {
+func zombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return ""
+		return false
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) == 0 {
-		return ""
-	}
-	return fields[0]
+	return strings.HasPrefix(strings.TrimSpace(string(stat[strings.LastIndexByte(string(stat), ')')+1:])), "Z")
 }
 
 // signal sends a signal to a daemon, if it runs.
@@ -140,8 +133,8 @@ func (d daemons) stop(name string, patience time.Duration) error {
 			}
 		}
 	}
-	if pid, alive := d.running(name); alive {
-		return fmt.Errorf("%s (pid %d, state %s) does not end; its pid is in %s", name, pid, stateOf(pid), d.pid(name))
+	if _, alive := d.running(name); alive {
+		return fmt.Errorf("%s does not end; its pid is in %s", name, d.pid(name))
 	}
 	if err := os.Remove(d.pid(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("stop %s: %w", name, err)
