@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -204,7 +205,8 @@ func TestAControlPlaneThatRestartsMeanwhile(t *testing.T) {
 			s := newShopIn(t, c, allFaults...)
 			run := s.run("duration=8s", "timeout=2s")
 			s.injected(allFaults...)
-			if err := c.Plane.StopComponent(part); err != nil {
+			// It dies without a word; what stops it then only sees to its end.
+			if err := errors.Join(c.Plane.Component(part, syscall.SIGKILL), c.Plane.StopComponent(part)); err != nil {
 				t.Fatal(err)
 			}
 			if err := start(); err != nil {

@@ -120,7 +120,8 @@ func (d daemons) signal(name string, sig syscall.Signal) error {
 
 // stop ends a daemon: SIGTERM, and SIGKILL for one that does not listen.
 func (d daemons) stop(name string, patience time.Duration) error {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		patience := patience * time.Duration(1+2*i) // the kernel may have to wait for a busy disk
 		pid, alive := d.running(name)
 		if !alive {
 			break
