@@ -187,7 +187,11 @@ func TestAPlanOfPodsIsCarriedOutOrSaysWhichPodIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deploy("stock", 3)
-	gameday(t, t.TempDir(), "run", "--plain", plan).ends(time.Minute, 5, "deployment "+w.namespace+"/stock has changed: UID was .*value was 2, is 3")
+	refusing := filepath.Join(t.TempDir(), "state")
+	gameday(t, refusing, "run", "--plain", plan).ends(time.Minute, 5, "nothing is done: deployment "+w.namespace+"/stock has changed: UID was ")
+	if report := read(t, filepath.Join(runDir(t, refusing), reportNames["json"])); !strings.Contains(report, "value was 2, is 3") {
+		t.Errorf("it does not say that the size is another:\n%s", report)
+	}
 	for uid := range w.pods() {
 		delete(before, uid)
 	}
