@@ -26,8 +26,8 @@ type entry struct {
 }
 
 // worlds has an entry for each kind, and another for each further way to reach its
-// target. Those on a cluster are in kubernetes_test.go; untested has the kinds that
-// this build cannot test, and why: with the tag e2e there are none.
+// target. Those on a cluster are in kubernetes_test.go; untested has the kinds whose
+// promises are tested elsewhere, and where.
 var worlds = []entry{
 	{"toxiproxy_latency", toxic("toxiproxy_latency", func(c toxiproxy.Toxic) experiments.Fault {
 		return &toxiproxy.Latency{Toxic: c, Latency: 300 * time.Millisecond, Jitter: 50 * time.Millisecond}
