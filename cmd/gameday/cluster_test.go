@@ -234,7 +234,7 @@ func (s *shop) quiet() {
 func TestAGameDayOnAClusterLeavesNothing(t *testing.T) {
 	slow(t)
 	s := newShop(t, allFaults...)
-	s.run("duration=1s").ends(time.Minute, 0, "HELD", "killed: pod stock-\\S+ replaces stock-", "is ready on node")
+	s.run("duration=1s").ends(time.Minute, 0, "HELD", "killed: pod stock-\\S+ \\(UID \\S+\\) replaces stock-", "is ready on node")
 	s.clean()
 	if n := s.killed(); n != 2 {
 		t.Errorf("%d pods were killed, want 2", n)

@@ -27,7 +27,7 @@ sandbox or a built-in toxiproxy that the scenario declares is started to look at
 and stopped again.
 
 With --out it also writes a plan file, which ` + "`gameday run`" + ` carries out exactly, or
-refuses: it pins the targets, what is done to them, the seed and the scenario's text.
+refuses: it pins the targets, what is done to them, the seed and the scenario.
 
 It exits with 0, with 2 if a scenario is wrong, and with 5 if a target cannot be
 looked up.`,

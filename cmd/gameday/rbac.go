@@ -29,12 +29,15 @@ func newRBACCommand(global *globalFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rbac PATH...",
 		Short: "Print the least Kubernetes rights that scenarios need",
-		Long: `rbac prints, as YAML for kubectl, a ServiceAccount and the least roles with which the
-scenarios of each PATH run on Kubernetes: what their faults need to break and to mend,
-and their probes to look. Nothing is contacted. Each rule says what it is for.
+		Long: `rbac prints, as YAML for kubectl, a ServiceAccount and the least roles with
+which the scenarios of each PATH run on Kubernetes: what their faults need to break
+and to mend, and their probes to look. Nothing is contacted. Each rule says what it
+is for.
 
-With --admission-policy it adds a ValidatingAdmissionPolicy that holds the account to
-namespaces that opted in by a label, whatever rights it has or gets.`,
+With --admission-policy it adds a ValidatingAdmissionPolicy that holds the account
+to namespaces that opted in by a label, whatever rights it has or gets.
+
+It exits with 0, and with 2 if a scenario is wrong.`,
 		Example: "  gameday rbac shop.hcl | kubectl apply -f -\n  gameday rbac --admission-policy --namespace chaos scenarios/ > roles.yaml",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {

@@ -307,6 +307,7 @@ func TestTheAdmissionPolicyHoldsEvenAnAdministratorToNamespacesThatOptedIn(t *te
 
 	// One that opts out while a fault is on is mended all the same.
 	long := gameday(t, filepath.Join(t.TempDir(), "state"), "run", "--plain", "--var", "kubeconfig="+token, w.scenario(killsAPod, "%NODE1%", node, "%DURATION%", "10m"))
+	long.says("kill injected")
 	long.says("scale injected")
 	label(nil)
 	poll(t, text("the policy to see that the label is gone"), func() bool {

@@ -29,8 +29,8 @@ reverts every hit that may still be there, newest first, and proves each. It nee
 neither the scenario nor the runner, and doing it again is harmless.
 
 With --cluster it reads no journal: every object of a Kubernetes cluster that a run
-changed or made bears a mark that says how to undo it, so what is left of any run can
-be mended from any machine. Runs that still renew their lease are left alone.
+changed or made bears a mark that says how to undo it, so what is left of any run
+can be mended from any machine. Runs that still renew their lease are left alone.
 
 It exits with 0 when nothing is left, with 2 if there is no such run, else with 6.`,
 		Example: "  gameday recover\n  gameday recover last\n  gameday recover --cluster --context staging --dry-run",

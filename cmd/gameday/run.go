@@ -72,7 +72,7 @@ shipped example) one after another. Each must be healthy before anything is brok
 
 A PATH that ends in .json is a plan file from ` + "`gameday plan --out`" + `: exactly what it
 says is done, or nothing, and what is different by now is named. With --replay, the
-same places among the targets that match are hit as in an earlier run, with its seed.
+same places among the matching targets are hit as in an earlier run, with its seed.
 
 Ctrl-C, SIGTERM and ` + "`gameday abort`" + ` stop it: everything is mended, then reported. A
 second Ctrl-C stops waiting and says what is left.

@@ -82,7 +82,7 @@ scenario "cluster" {
   fault "deployment_scale" "scaled-down" {
     namespace = var.namespace
     workload  = var.workload
-    replicas  = 1
+    replicas  = 2
     after     = fault.evicted
     at        = "1s"
     duration  = "2s"
