@@ -147,12 +147,13 @@ func (s *shop) run(settings ...string) *process {
 func (s *shop) snapshot() string {
 	s.t.Helper()
 	node := s.c.Read(s.t, kube.Nodes.In("", s.node))
-	// The controller manager taints a node that is cordoned, and untaints it a moment later.
+	// The cluster has taints of its own, such as one on a node that is cordoned, which it
+	// takes off a moment later.
 	spec, _ := node["spec"].(map[string]any)
 	taints, _ := spec["taints"].([]any)
 	var others []any
 	for _, one := range taints {
-		if taint, ok := one.(map[string]any); ok && taint["key"] == "node.kubernetes.io/unschedulable" {
+		if taint, ok := one.(map[string]any); ok && strings.HasPrefix(fmt.Sprint(taint["key"]), "node.kubernetes.io/") {
 			continue
 		}
 		others = append(others, one)

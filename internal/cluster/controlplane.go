@@ -264,7 +264,9 @@ func (c *Cluster) StartManager() error {
 	return c.daemons.start(manager, filepath.Join(c.bin, manager), "--kubeconfig="+p(manager+".kubeconfig"),
 		"--service-account-private-key-file="+p("sa.key"), "--root-ca-file="+p("ca.crt"),
 		"--use-service-account-credentials=true", "--leader-elect=false", "--bind-address=127.0.0.1", port("--secure-port", c.ports.manager),
-		"--kube-api-qps=500", "--kube-api-burst=1000")
+		"--kube-api-qps=500", "--kube-api-burst=1000",
+		// On a busy machine simulated nodes beat late, and must not be taken for lost.
+		"--node-monitor-grace-period=10m")
 }
 
 // get reads a path of the API as administrator.
