@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gameday-sh/gameday/internal/crash"
@@ -75,19 +76,23 @@ func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
 	if !ok {
 		return false
 	}
-	for _, hit := range hits {
+	var missing atomic.Pointer[string]
+	sideBySide(hits, func(hit Hit) {
+		if missing.Load() != nil {
+			return
+		}
 		gone, _, err := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() (bool, error) { return fleeting.Gone(ctx, hit) })
-		if err != nil {
-			return false // its injection will say why
+		if gone && err == nil { // of an error its injection will say why
+			missing.CompareAndSwap(nil, &hit.Target)
 		}
-		if gone {
-			text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, hit.Target)
-			r.moment("plan", text)
-			r.emit(Event{Type: EventNote, Text: "fault " + text})
-			return true
-		}
+	})
+	if missing.Load() == nil {
+		return false
 	}
-	return false
+	text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, *missing.Load())
+	r.moment("plan", text)
+	r.emit(Event{Type: EventNote, Text: "fault " + text})
+	return true
 }
 
 // play lets one fault act, round after round. It waits for the fault it comes
@@ -178,17 +183,21 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 // injectAll injects the hits of a round, those on different targets side by side,
 // and proves each. The first that fails ends the others.
 func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	round, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sideBySide(hits, func(hit Hit) {
-		if ctx.Err() != nil {
+		if round.Err() != nil {
 			return // it was not begun, and must not look as if it had been
 		}
-		if err := r.inject(ctx, plan, hit); err != nil {
+		if err := r.inject(round, plan, hit); err != nil {
 			cancel(err) // only the first counts
 		}
 	})
-	return context.Cause(ctx)
+	if round.Err() == nil && !plan.Fault.Lasts() {
+		// Only now: looking at the first must not hold up the last.
+		sideBySide(hits, func(hit Hit) { r.settleInstant(ctx, plan, hit) })
+	}
+	return context.Cause(round)
 }
 
 // inject does one hit. What it is about to do is on disk first.
@@ -213,9 +222,6 @@ func (r *runner) inject(ctx context.Context, plan *FaultPlan, hit Hit) error {
 	r.moment("fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect))
 	r.post(func() { r.injected(now) })
 	r.follow(plan, hit)
-	if hit.Lasts == 0 {
-		r.settleInstant(ctx, plan, hit)
-	}
 	return nil
 }
 

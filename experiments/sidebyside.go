@@ -3,7 +3,7 @@ package experiments
 import "sync"
 
 // targetWorkers is how many targets are broken, or mended, at once.
-const targetWorkers = 16
+const targetWorkers = 32
 
 // sideBySide calls do for each hit: hits on one target one after the other, in the
 // order given, and different targets at once. It returns when all calls have. Hits

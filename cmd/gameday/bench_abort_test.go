@@ -28,7 +28,7 @@ import (
 const (
 	liveToxics = 200
 	// abortWorkers is how many targets the runner mends at once.
-	abortWorkers = 16
+	abortWorkers = 32
 )
 
 const twoHundred = `

@@ -112,7 +112,7 @@ func container(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 
 // Inject sends the signal and waits until the container that was planned has ended.
 func (f *ContainerKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return f.followed(ctx, h, func() (experiments.Proof, error) { return endContainer(ctx, h) })
+	return f.followed(ctx, h, func(record, *kube.Client) (experiments.Proof, error) { return endContainer(ctx, h) })
 }
 
 func endContainer(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {

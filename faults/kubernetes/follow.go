@@ -23,6 +23,7 @@ import (
 // All hits of a fault share what is seen of a namespace, so that a pod replaces one of
 // them and not several: the one that was hit first and has none yet.
 type Following struct {
+	ways   routes
 	mu     sync.Mutex
 	scenes map[string]*scene // by API server and namespace
 }
@@ -49,8 +50,8 @@ const mostEvents = 12
 
 // followed does the harm of a hit, and has noted before what the scene looked like. What
 // fails of that keeps no fault from acting.
-func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func() (experiments.Proof, error)) (experiments.Proof, error) {
-	r, client, err := read(h)
+func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func(record, *kube.Client) (experiments.Proof, error)) (experiments.Proof, error) {
+	r, client, err := f.ways.read(h)
 	if err != nil {
 		return experiments.Proof{}, err
 	}
@@ -60,7 +61,7 @@ func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func()
 		s.remove(p)
 		return experiments.Proof{}, context.Cause(ctx)
 	}
-	proof, err := harm()
+	proof, err := harm(r, client)
 	if err != nil {
 		s.remove(p) // nothing replaces what was not taken
 	}
@@ -69,8 +70,8 @@ func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func()
 
 // Gone implements [experiments.Fleeting]: a pod that was planned may have been replaced
 // since, by another fault of the scenario, a rollout or an autoscaler.
-func (*Following) Gone(ctx context.Context, h experiments.Hit) (bool, error) {
-	r, client, err := read(h)
+func (f *Following) Gone(ctx context.Context, h experiments.Hit) (bool, error) {
+	r, client, err := f.ways.read(h)
 	if err != nil {
 		return false, err
 	}
@@ -97,7 +98,7 @@ func (f *Following) scene(r record, client *kube.Client) *scene {
 
 // Follow implements [experiments.Follower].
 func (f *Following) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
-	r, client, err := read(h)
+	r, client, err := f.ways.read(h)
 	if err != nil || r.Object.Resource != kube.Pods.Name {
 		return err
 	}

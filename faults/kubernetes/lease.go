@@ -59,8 +59,9 @@ type seat struct {
 // seats lists the leases that hits need, each once.
 func seats(hits []experiments.Hit) ([]seat, error) {
 	var list []seat
+	var ways routes
 	for _, hit := range hits {
-		r, client, err := read(hit)
+		r, client, err := ways.read(hit)
 		if err != nil {
 			return nil, err
 		}
@@ -160,11 +161,12 @@ func (Claims) Keep(ctx context.Context, run string, hits []experiments.Kept) err
 	for _, s := range list {
 		problems = append(problems, s.take(ctx, run))
 	}
+	var ways routes
 	for _, kept := range hits {
 		if !kept.Injected {
 			continue
 		}
-		r, client, err := read(kept.Hit)
+		r, client, err := ways.read(kept.Hit)
 		if err == nil && r.Creation != nil {
 			err = r.renew(ctx, client, kept.Age)
 		}

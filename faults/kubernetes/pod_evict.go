@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,9 +52,10 @@ func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.
 
 // Inject evicts the pod and sees that it ends.
 func (f *PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return f.followed(ctx, h, func() (experiments.Proof, error) {
-		return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
-			return evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+	return f.followed(ctx, h, func(r record, client *kube.Client) (experiments.Proof, error) {
+		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (corev1.Pod, error) {
+			// The Eviction API answers without the pod.
+			return corev1.Pod{}, evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
 		})
 	})
 }
@@ -84,6 +86,6 @@ func evict(ctx context.Context, client *kube.Client, namespace, name string, opt
 func (*PodEvict) Revert(_ context.Context, h experiments.Hit) error { return revertNothing(h) }
 
 // Check says what became of the pod. It is whole either way.
-func (*PodEvict) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
-	return checkRemoval(ctx, h)
+func (f *PodEvict) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
+	return checkRemoval(ctx, &f.ways, h)
 }

@@ -96,7 +96,7 @@ func (f *PodFailure) edit(thing kube.Thing, words string, pod *corev1.Pod) (plan
 
 // Inject changes the image and reads it back.
 func (f *PodFailure) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return f.followed(ctx, h, func() (experiments.Proof, error) { return injectEdit(ctx, h) })
+	return f.followed(ctx, h, func(record, *kube.Client) (experiments.Proof, error) { return injectEdit(ctx, h) })
 }
 
 // Revert puts the image back.

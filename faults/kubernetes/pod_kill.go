@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -58,9 +59,10 @@ func (f *PodKill) Plan(ctx context.Context, d experiments.Draw) ([]experiments.H
 
 // Inject deletes the pod and sees that it ends.
 func (f *PodKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
-	return f.followed(ctx, h, func() (experiments.Proof, error) {
-		return injectRemoval(ctx, h, func(r record, client *kube.Client, options metav1.DeleteOptions) error {
-			return client.Delete(ctx, r.Object.ref(), options)
+	return f.followed(ctx, h, func(r record, client *kube.Client) (experiments.Proof, error) {
+		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (pod corev1.Pod, err error) {
+			err = client.Remove(ctx, r.Object.ref(), options, &pod)
+			return pod, err
 		})
 	})
 }
@@ -69,6 +71,6 @@ func (f *PodKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 func (*PodKill) Revert(_ context.Context, h experiments.Hit) error { return revertNothing(h) }
 
 // Check says what became of the pod. It is whole either way.
-func (*PodKill) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
-	return checkRemoval(ctx, h)
+func (f *PodKill) Check(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
+	return checkRemoval(ctx, &f.ways, h)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -115,17 +116,52 @@ func (r record) pin() map[string]string {
 	return pin
 }
 
-// read gives the record of a hit, and the way to its cluster.
-func read(h experiments.Hit) (record, *kube.Client, error) {
+// parse gives the record of a hit.
+func parse(h experiments.Hit) (record, error) {
 	var r record
 	if err := json.Unmarshal(h.Spec, &r); err != nil {
-		return r, nil, fmt.Errorf("the record of hit %s cannot be read: %w", h.ID, err)
+		return r, fmt.Errorf("the record of hit %s cannot be read: %w", h.ID, err)
 	}
 	if r.Reach.Server == "" || r.Object.Name == "" || r.Key == "" {
-		return r, nil, fmt.Errorf("the record of hit %s names no cluster or no object", h.ID)
+		return r, fmt.Errorf("the record of hit %s names no cluster or no object", h.ID)
+	}
+	return r, nil
+}
+
+// read gives the record of a hit, and the way to its cluster.
+func read(h experiments.Hit) (record, *kube.Client, error) {
+	var ways routes
+	return ways.read(h)
+}
+
+// routes are the ways to clusters that were found already. Finding one reads the
+// kubeconfig anew, which for hundreds of hits takes longer than the calls themselves.
+// It is safe for concurrent use.
+type routes struct {
+	mu    sync.Mutex
+	known map[string]*kube.Client
+}
+
+func (w *routes) read(h experiments.Hit) (record, *kube.Client, error) {
+	r, err := parse(h)
+	if err != nil {
+		return r, nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := fmt.Sprint(r.Reach)
+	if client := w.known[key]; client != nil {
+		return r, client, nil
 	}
 	client, err := kube.Dial(r.Reach)
-	return r, client, err
+	if err != nil {
+		return r, nil, err
+	}
+	if w.known == nil {
+		w.known = map[string]*kube.Client{}
+	}
+	w.known[key] = client
+	return r, client, nil
 }
 
 // unknown is what Check says where it could not read the world.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -23,6 +24,8 @@ type podRecord struct {
 	Owner    string `json:"owner,omitempty"`
 	OwnerUID string `json:"owner_uid,omitempty"`
 	Grace    *int64 `json:"grace_s,omitempty"`
+	// Version is what the plan saw: a pod that changed since is looked at again.
+	Version string `json:"version,omitempty"`
 }
 
 // removal is the rights to find pods and remove them.
@@ -62,7 +65,7 @@ func (p Pods) plan(ctx context.Context, d experiments.Draw, rights []kube.Right,
 			return nil, err
 		}
 		r := record{Reach: client.Reach(), Object: pinned(kube.Pods, pod.Namespace, pod.Name, string(pod.UID)),
-			Pod: &podRecord{Node: pod.Spec.NodeName, Owner: controller(pod.OwnerReferences), OwnerUID: controllerUID(pod.OwnerReferences), Grace: grace}}
+			Pod: &podRecord{Node: pod.Spec.NodeName, Owner: controller(pod.OwnerReferences), OwnerUID: controllerUID(pod.OwnerReferences), Grace: grace, Version: pod.ResourceVersion}}
 		hit, err := newHit(r, d, podEffect(effect, words, pod), "nothing to undo: "+comesBack(pod), "")
 		if err != nil {
 			return nil, err
@@ -98,53 +101,79 @@ func controllerUID(owners []metav1.OwnerReference) string {
 	return ""
 }
 
-// injectRemoval removes the pod that was planned, and no other, and sees it go.
-func injectRemoval(ctx context.Context, h experiments.Hit, remove func(record, *kube.Client, metav1.DeleteOptions) error) (experiments.Proof, error) {
-	r, client, err := read(h)
-	if err != nil {
-		return experiments.Proof{}, err
-	}
+// injectRemoval removes the pod that was planned, and no other, and sees it go. What
+// remove answers with is the pod as it was stored then, if it answers at all.
+//
+// The call goes through only if the pod is as it was looked at last, by the plan or
+// since: so nobody's opting out in between is missed, and no look just before is needed.
+func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove func(metav1.DeleteOptions) (corev1.Pod, error)) (experiments.Proof, error) {
 	if r.Pod == nil {
-		return experiments.Proof{}, fmt.Errorf("the record of hit %s tells of no pod", h.ID)
+		return experiments.Proof{}, fmt.Errorf("the record of the hit on %s tells of no pod", r.Object)
 	}
-	var pod corev1.Pod
-	if err := client.Get(ctx, r.Object.ref(), &pod); err != nil && !kube.NotFound(err) {
-		return experiments.Proof{}, err
-	}
-	if string(pod.UID) != r.Object.UID || pod.DeletionTimestamp != nil {
-		return experiments.Proof{}, fmt.Errorf("%s moved since the plan: the pod with UID %s is gone or going; nothing was done", r.Object, r.Object.UID)
-	}
-	if excluded(pod.Annotations) {
-		return experiments.Proof{}, fmt.Errorf("%s bears the annotation %s by now; nothing was done", r.Object, ExcludeAnnotation)
-	}
-	uid := types.UID(r.Object.UID)
-	options := metav1.DeleteOptions{GracePeriodSeconds: r.Pod.Grace, Preconditions: &metav1.Preconditions{UID: &uid}}
-	// A call whose answer is lost may have been carried out, so the proof decides. The UID
-	// makes it safe to try again.
+	uid, version := types.UID(r.Object.UID), r.Pod.Version
+	lost := false // the answer to a call: it may have been carried out
 	for try := 1; ; try++ {
-		err = remove(r, client, options)
-		if err != nil && !kube.Uncertain(err) && !kube.NotFound(err) && !kube.Conflict(err) {
+		if version == "" {
+			var gone bool
+			var err error
+			if version, gone, err = r.version(ctx, client); err != nil {
+				return experiments.Proof{}, err
+			}
+			switch {
+			case gone && lost:
+				seen, _, err := r.going(ctx, client.Get)
+				return experiments.Proof{Seen: seen}, err
+			case gone:
+				return experiments.Proof{}, fmt.Errorf("%s moved since the plan: the pod with UID %s is gone or going; nothing was done", r.Object, r.Object.UID)
+			}
+		}
+		options := metav1.DeleteOptions{GracePeriodSeconds: r.Pod.Grace, Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}}
+		answer, err := remove(options)
+		version = "" // it is looked at again before another try
+		switch {
+		case err == nil && string(answer.UID) == r.Object.UID && answer.DeletionTimestamp != nil:
+			return experiments.Proof{Seen: r.who(nil) + " is ending"}, nil
+		case err == nil:
+			seen, going, reading := r.going(ctx, client.Get)
+			if reading == nil && !going {
+				reading = fmt.Errorf("%s still runs after it was deleted: %s", r.Object, seen)
+			}
+			return experiments.Proof{Seen: seen}, reading
+		case kube.Uncertain(err):
+			lost = true
+		case !kube.NotFound(err) && !kube.Conflict(err):
 			return experiments.Proof{}, err
 		}
-		seen, going, reading := r.going(ctx, client)
-		switch {
-		case reading != nil:
-			return experiments.Proof{}, errors.Join(err, reading)
-		case going:
-			return experiments.Proof{Seen: seen}, nil
-		case err == nil || try == tries:
-			return experiments.Proof{}, errors.Join(err, fmt.Errorf("%s still runs after it was deleted: %s", r.Object, seen))
+		if try == tries {
+			return experiments.Proof{}, err
 		}
-		if ended := pause(ctx, try); ended != nil {
+		if ended := pause(ctx, try-1); ended != nil {
 			return experiments.Proof{}, errors.Join(ended, err)
 		}
 	}
 }
 
-// going tells whether the pod that was planned is gone or on its way.
-func (r record) going(ctx context.Context, client *kube.Client) (seen string, going bool, err error) {
+// version looks at the pod that was planned, whether it may be removed still.
+func (r record) version(ctx context.Context, client *kube.Client) (version string, gone bool, err error) {
 	var pod corev1.Pod
 	err = client.Get(ctx, r.Object.ref(), &pod)
+	switch {
+	case kube.NotFound(err):
+		return "", true, nil
+	case err != nil:
+		return "", false, err
+	case string(pod.UID) != r.Object.UID || pod.DeletionTimestamp != nil:
+		return "", true, nil
+	case excluded(pod.Annotations):
+		return "", false, fmt.Errorf("%s bears the annotation %s by now; nothing was done", r.Object, ExcludeAnnotation)
+	}
+	return pod.ResourceVersion, false, nil
+}
+
+// going tells whether the pod that was planned is gone or on its way.
+func (r record) going(ctx context.Context, get func(context.Context, kube.Ref, runtime.Object) error) (seen string, going bool, err error) {
+	var pod corev1.Pod
+	err = get(ctx, r.Object.ref(), &pod)
 	who := r.who(nil)
 	switch {
 	case kube.NotFound(err):
@@ -161,18 +190,21 @@ func (r record) going(ctx context.Context, client *kube.Client) (seen string, go
 
 // revertNothing is the revert of what is over at once.
 func revertNothing(h experiments.Hit) error {
-	_, _, err := read(h)
+	_, err := parse(h)
 	return err
 }
 
 // checkRemoval says what became of the pod. It is whole either way: a removal leaves
 // nothing behind that could be undone.
-func checkRemoval(ctx context.Context, h experiments.Hit) (experiments.Observation, error) {
-	r, client, err := read(h)
+func checkRemoval(ctx context.Context, ways *routes, h experiments.Hit) (experiments.Observation, error) {
+	r, client, err := ways.read(h)
 	if err != nil {
 		return unknown(err)
 	}
-	seen, _, err := r.going(ctx, client)
+	seen, going, err := r.going(ctx, client.Cached)
+	if err == nil && !going {
+		seen, _, err = r.going(ctx, client.Get) // or it went just now
+	}
 	if err != nil {
 		return unknown(err)
 	}

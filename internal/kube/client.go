@@ -235,6 +235,12 @@ func (c *Client) Get(ctx context.Context, r Ref, into runtime.Object) error {
 	return c.call(ctx, "GET", r, func(q *rest.Request) *rest.Request { return q }, into)
 }
 
+// Cached reads an object as the API server remembers it, which costs it a fraction of a
+// Get: what is not in its store yet, or not any more, may be a moment behind.
+func (c *Client) Cached(ctx context.Context, r Ref, into runtime.Object) error {
+	return c.call(ctx, "GET", r, func(q *rest.Request) *rest.Request { return q.Param("resourceVersion", "0") }, into)
+}
+
 // Create makes an object, or, where r names one and a subresource, posts to it.
 func (c *Client) Create(ctx context.Context, r Ref, object, into runtime.Object) error {
 	post := r
@@ -256,7 +262,13 @@ func (c *Client) Update(ctx context.Context, r Ref, object runtime.Object) error
 
 // Delete removes an object.
 func (c *Client) Delete(ctx context.Context, r Ref, options metav1.DeleteOptions) error {
-	return c.call(ctx, "DELETE", r, func(q *rest.Request) *rest.Request { return q.Body(&options) }, nil)
+	return c.Remove(ctx, r, options, nil)
+}
+
+// Remove is Delete with the object as it was stored when it was asked to go; into stays
+// empty where it was gone at once.
+func (c *Client) Remove(ctx context.Context, r Ref, options metav1.DeleteOptions, into runtime.Object) error {
+	return c.call(ctx, "DELETE", r, func(q *rest.Request) *rest.Request { return q.Body(&options) }, into)
 }
 
 // An Op is a step of a JSON patch (RFC 6902).
