@@ -19,22 +19,23 @@ type Sampling struct {
 	Names  []string `json:"names"`
 }
 
-// Sample draws count of the targets with these names, which must be in a fixed order,
-// and gives their indices. Each set is as likely as any other. A run that is fixed to
-// an earlier choice gets that one.
-func (d Draw) Sample(names []string, count int) ([]int, error) {
-	count = min(count, len(names))
+// Sample draws count of the matching targets, which must be in a fixed order, and gives
+// their indices. Each set is as likely as any other. Name says what a target is called;
+// it is asked only for those that are wanted. A run that is fixed to an earlier choice
+// gets that one.
+func (d Draw) Sample(matching, count int, name func(int) string) ([]int, error) {
+	count = min(count, matching)
 	var picked []int
 	if fixed, is := d.choice.next(); is {
 		var err error
-		if picked, err = fixed.among(names, count, d.choice.places); err != nil {
+		if picked, err = fixed.among(matching, count, name, d.choice.places); err != nil {
 			return nil, err
 		}
-		if fixed.Of != len(names) {
-			d.choice.tell(fmt.Sprintf("fault %q, round %d: %d targets matched then, and %d match now", d.Fault, d.Round, fixed.Of, len(names)))
+		if fixed.Of != matching {
+			d.choice.tell(fmt.Sprintf("fault %q, round %d: %d targets matched then, and %d match now", d.Fault, d.Round, fixed.Of, matching))
 		}
 	} else {
-		all := make([]int, len(names))
+		all := make([]int, matching)
 		for i := range all {
 			all[i] = i
 		}
@@ -42,40 +43,44 @@ func (d Draw) Sample(names []string, count int) ([]int, error) {
 			j := i + int(d.Uniform()*float64(len(all)-i))
 			all[i], all[j] = all[j], all[i]
 		}
-		picked = all[:count]
+		picked = slices.Clone(all[:count])
 	}
-	d.choice.note(names, picked)
+	d.choice.note(matching, picked, name)
 	return picked, nil
 }
 
 // among finds an earlier choice again: by the places, or by the names.
-func (s Sampling) among(names []string, count int, places bool) ([]int, error) {
+func (s Sampling) among(matching, count int, name func(int) string, places bool) ([]int, error) {
 	if places {
 		var picked []int
 		for _, place := range s.Places {
-			if place < 1 || place > len(names) {
-				return nil, fmt.Errorf("place %d of %d was hit then, and only %d match now: the same cannot be hit again", place, s.Of, len(names))
+			if place < 1 || place > matching {
+				return nil, fmt.Errorf("place %d of %d was hit then, and only %d match now: the same cannot be hit again", place, s.Of, matching)
 			}
 			picked = append(picked, place-1)
 		}
 		return picked, nil
 	}
 	if len(s.Names) != count {
-		return nil, fmt.Errorf("%d targets were planned, and %d would be hit now, of %d that match", len(s.Names), count, len(names))
+		return nil, fmt.Errorf("%d targets were planned, and %d would be hit now, of %d that match", len(s.Names), count, matching)
 	}
 	at := map[string]int{}
-	for i, name := range names {
-		at[name] = i
+	for _, wanted := range s.Names {
+		at[wanted] = -1
+	}
+	for i := range matching {
+		if _, wanted := at[name(i)]; wanted {
+			at[name(i)] = i
+		}
 	}
 	var picked []int
 	var gone []string
-	for _, name := range s.Names {
-		i, there := at[name]
-		if !there {
-			gone = append(gone, name)
+	for _, wanted := range s.Names {
+		if at[wanted] < 0 {
+			gone = append(gone, wanted)
 			continue
 		}
-		picked = append(picked, i)
+		picked = append(picked, at[wanted])
 	}
 	if len(gone) > 0 {
 		return nil, fmt.Errorf("%s gone, or not matched any more: %s", plural(len(gone), "planned target"), strings.Join(gone, ", "))
@@ -101,13 +106,13 @@ func (c *choice) next() (Sampling, bool) {
 	return c.fixed[c.asked-1], true
 }
 
-func (c *choice) note(names []string, picked []int) {
+func (c *choice) note(matching int, picked []int, name func(int) string) {
 	if c == nil {
 		return
 	}
-	s := Sampling{Of: len(names), Places: make([]int, len(picked)), Names: make([]string, len(picked))}
+	s := Sampling{Of: matching, Places: make([]int, len(picked)), Names: make([]string, len(picked))}
 	for i, index := range picked {
-		s.Places[i], s.Names[i] = index+1, names[index]
+		s.Places[i], s.Names[i] = index+1, name(index)
 	}
 	c.made = append(c.made, s)
 }

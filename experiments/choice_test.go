@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func TestASampleIsAsLikelyAsAnyOther(t *testing.T) {
 	const rounds = 6000
 	d := drawOf(nil, 1)
 	for range rounds {
-		picked, err := d.Sample(names("t", 4), 2)
+		picked, err := d.Sample(4, 2, strconv.Itoa)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +37,7 @@ func TestASampleIsAsLikelyAsAnyOther(t *testing.T) {
 
 func TestAnEarlierChoiceIsFoundAgain(t *testing.T) {
 	first := &choice{}
-	if _, err := drawOf(first, 7).Sample([]string{"a", "b", "c", "d", "e"}, 2); err != nil {
+	if _, err := drawOf(first, 7).Sample(5, 2, func(i int) string { return string(rune('a' + i)) }); err != nil {
 		t.Fatal(err)
 	}
 	made := first.made[0]
@@ -59,7 +60,7 @@ func TestAnEarlierChoiceIsFoundAgain(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			said = nil
 			c := &choice{places: test.places, fixed: []Sampling{made}, notes: tell}
-			picked, err := drawOf(c, 99).Sample(test.now, test.count)
+			picked, err := drawOf(c, 99).Sample(len(test.now), test.count, func(i int) string { return test.now[i] })
 			if test.says != "" {
 				if err == nil || !strings.Contains(err.Error(), test.says) {
 					t.Fatalf("%v, want %q", err, test.says)

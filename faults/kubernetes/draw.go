@@ -64,11 +64,7 @@ func (s Share) of(matching int, what string) (count int, words string, err error
 
 // draw picks count of list, which must be in a fixed order.
 func draw[T any](list []T, count int, d experiments.Draw, name func(T) string) ([]T, error) {
-	names := make([]string, len(list))
-	for i, one := range list {
-		names[i] = name(one)
-	}
-	places, err := d.Sample(names, count)
+	places, err := d.Sample(len(list), count, func(i int) string { return name(list[i]) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,8 +108,19 @@ func workload(text string) (kube.Resource, string, error) {
 
 // candidate is what is kept of a pod while choosing: thousands of them are small.
 type candidate struct {
-	namespace, name, uid, node string
-	owner                      string // "ReplicaSet checkout-7f9c"; empty for a bare pod
+	namespace, name, uid string
+	owner                string // "ReplicaSet checkout-7f9c"; empty for a bare pod
+}
+
+// shared keeps one copy of texts that come again and again.
+type shared map[string]string
+
+func (s shared) of(text string) string {
+	if known, found := s[text]; found {
+		return known
+	}
+	s[text] = text
+	return text
 }
 
 func (c candidate) title() string { return c.namespace + "/" + c.name }
@@ -125,10 +137,14 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 		if err != nil {
 			return nil, "", err
 		}
-		matching = append(matching, found...)
+		if matching == nil {
+			matching = found
+		} else {
+			matching = append(matching, found...)
+		}
 	}
 	slices.SortFunc(matching, func(a, b candidate) int {
-		return strings.Compare(a.namespace+"/"+a.name, b.namespace+"/"+b.name)
+		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
 	})
 	what := "pods" + p.words()
 	if p.OnePerOwner {
@@ -211,13 +227,14 @@ func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace str
 	}
 	options := metav1.ListOptions{LabelSelector: p.Selector, FieldSelector: p.fields()}
 	var list []candidate
+	owners := shared{} // thousands of pods belong to a few
 	err = kube.List(ctx, client, kube.Pods, namespace, options, func(page *corev1.PodList) error {
 		for i := range page.Items {
 			pod := &page.Items[i]
 			if !p.takes(pod) || owned != nil && !owned(pod) {
 				continue
 			}
-			list = append(list, candidate{pod.Namespace, pod.Name, string(pod.UID), pod.Spec.NodeName, controller(pod.OwnerReferences)})
+			list = append(list, candidate{namespace, pod.Name, string(pod.UID), owners.of(controller(pod.OwnerReferences))})
 		}
 		return nil
 	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { list = nil })

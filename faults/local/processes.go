@@ -165,11 +165,7 @@ func (t Targets) choose(ctx context.Context, d experiments.Draw, leave func(proc
 		return nil, t.tooFew(count, matched, left)
 	}
 	// The same seed over the same table draws the same set.
-	names := make([]string, len(matched))
-	for i, p := range matched {
-		names[i] = p.String()
-	}
-	places, err := d.Sample(names, count)
+	places, err := d.Sample(len(matched), count, func(i int) string { return matched[i].String() })
 	if err != nil {
 		return nil, err
 	}
