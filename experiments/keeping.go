@@ -11,17 +11,29 @@ import (
 // the hits have burnt, and claims may be another run's, so the run is stopped.
 const keepFailures = 6
 
-// keepers lists the hits of each fault that is a Keeper.
-func (r *runner) keepers(hits []Hit) map[*FaultPlan][]Hit {
-	groups := map[*FaultPlan][]Hit{}
+// guarded is a fault that is a Keeper, and hits of it.
+type guarded struct {
+	plan   *FaultPlan
+	keeper Keeper
+	hits   []Hit
+}
+
+// keepers lists the hits of each fault that is a Keeper, in the scenario's order.
+func (r *runner) keepers(hits []Hit) []guarded {
+	var groups []guarded
 	for _, plan := range r.e.Faults {
-		if _, ok := plan.Fault.(Keeper); !ok {
+		keeper, ok := plan.Fault.(Keeper)
+		if !ok {
 			continue
 		}
+		group := guarded{plan: plan, keeper: keeper}
 		for _, hit := range hits {
 			if hit.Fault == plan.Name {
-				groups[plan] = append(groups[plan], hit)
+				group.hits = append(group.hits, hit)
 			}
+		}
+		if len(group.hits) > 0 {
+			groups = append(groups, group)
 		}
 	}
 	return groups
@@ -29,17 +41,16 @@ func (r *runner) keepers(hits []Hit) map[*FaultPlan][]Hit {
 
 // reserve claims what hits touch where runners on other machines see it.
 func (r *runner) reserve(ctx context.Context, hits []Hit) error {
-	for plan, group := range r.keepers(hits) {
-		keeper, _ := plan.Fault.(Keeper)
-		_, _, err := bounded(ctx, fmt.Sprintf("fault %q: Claim", plan.Name), func() (struct{}, error) {
-			return struct{}{}, keeper.Claim(ctx, r.o.Run, group)
+	for _, g := range r.keepers(hits) {
+		_, _, err := bounded(ctx, fmt.Sprintf("fault %q: Claim", g.plan.Name), func() (struct{}, error) {
+			return struct{}{}, g.keeper.Claim(ctx, r.o.Run, g.hits)
 		})
 		// What a claim that failed may have taken is given back too.
 		r.yielding.Lock()
-		r.yields = append(r.yields, func(ctx context.Context) error { return keeper.Yield(ctx, r.o.Run, group) })
+		r.yields = append(r.yields, func(ctx context.Context) error { return g.keeper.Yield(ctx, r.o.Run, g.hits) })
 		r.yielding.Unlock()
 		if err != nil {
-			return fmt.Errorf("fault %q cannot have its targets: %w", plan.Name, err)
+			return fmt.Errorf("fault %q cannot have its targets: %w", g.plan.Name, err)
 		}
 	}
 	return nil
@@ -148,14 +159,13 @@ func (r *runner) keepOnce(ctx context.Context) error {
 		hits = append(hits, result.Hit)
 	}
 	var problems []error
-	for plan, group := range r.keepers(hits) {
-		keeper, _ := plan.Fault.(Keeper)
-		list := make([]Kept, 0, len(group))
-		for _, hit := range group {
+	for _, g := range r.keepers(hits) {
+		list := make([]Kept, 0, len(g.hits))
+		for _, hit := range g.hits {
 			list = append(list, kept[hit.ID])
 		}
-		_, _, err := bounded(ctx, fmt.Sprintf("fault %q: Keep", plan.Name), func() (struct{}, error) {
-			return struct{}{}, keeper.Keep(ctx, r.o.Run, list)
+		_, _, err := bounded(ctx, fmt.Sprintf("fault %q: Keep", g.plan.Name), func() (struct{}, error) {
+			return struct{}{}, g.keeper.Keep(ctx, r.o.Run, list)
 		})
 		problems = append(problems, err)
 	}

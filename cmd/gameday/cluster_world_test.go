@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -42,11 +41,11 @@ type clusterWorld struct {
 
 var worldNames atomic.Int64
 
-func newClusterWorld(t testing.TB) *clusterWorld {
+// dial is a client with the rights that a kubeconfig gives.
+func dial(t testing.TB, kubeconfig string) *kube.Client {
 	t.Helper()
-	c := startBed(t)
-	connection := &kube.Kubernetes{Kubeconfig: c.Kubeconfig}
-	if err := connection.Open(context.Background()); err != nil {
+	connection := &kube.Kubernetes{Kubeconfig: kubeconfig}
+	if err := connection.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -58,6 +57,13 @@ func newClusterWorld(t testing.TB) *clusterWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client
+}
+
+func newClusterWorld(t testing.TB) *clusterWorld {
+	t.Helper()
+	c := startBed(t)
+	client := dial(t, c.Kubeconfig)
 	front := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(front.Close)
 	w := &clusterWorld{t: t, client: client, kubeconfig: c.Kubeconfig, namespace: fmt.Sprintf("shop-%d", worldNames.Add(1)), front: front.URL}

@@ -150,25 +150,6 @@ func without(t *testing.T, list []document, visit func(missing string, less []do
 	}
 }
 
-// as is a client with the rights of an account.
-func (w *clusterWorld) as(t *testing.T, kubeconfig string) *kube.Client {
-	t.Helper()
-	connection := &kube.Kubernetes{Kubeconfig: kubeconfig}
-	if err := connection.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := connection.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	client, err := connection.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
 func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 	w := newClusterWorld(t)
 	nodes := []string{w.node(), w.node(), w.node()}
@@ -186,7 +167,7 @@ func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 	list := manifests(t, roles)
 	w.apply(t, roles)
 	kubeconfig := w.token(t, w.namespace, "runner")
-	client := w.as(t, kubeconfig)
+	client := dial(t, kubeconfig)
 	home := filepath.Join(t.TempDir(), "state")
 	run := func() *process {
 		return gameday(t, home, "run", "--plain", "--var", "kubeconfig="+kubeconfig, scenario)
@@ -271,7 +252,7 @@ func TestTheAdmissionPolicyHoldsEvenAnAdministratorToNamespacesThatOptedIn(t *te
 		"subjects": []any{map[string]any{"kind": "ServiceAccount", "name": "runner", "namespace": w.namespace}},
 	})...))
 	token := w.token(t, w.namespace, "runner")
-	client := w.as(t, token)
+	client := dial(t, token)
 	// The policy is at work once it keeps the account from what it has every right to.
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe", Namespace: w.namespace}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "x", Image: "x"}}}}
 	poll(t, text("the policy to be at work"), func() bool {
