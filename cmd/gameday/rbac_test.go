@@ -17,7 +17,8 @@ import (
 )
 
 // everyKind has all kinds that a simulated node can bear: on it no command can be run
-// in a container.
+// in a container. No two faults meet in one workload: a pod that a scale or a rollout
+// removes is no longer there to be failed or evicted.
 const everyKind = `
 variable "kubeconfig" {}
 
@@ -50,13 +51,13 @@ scenario "every-kind" {
   }
   fault "deployment_scale" "scale" {
     namespace = "%NS%"
-    workload  = "deployment/carts"
+    workload  = "deployment/queue"
     replicas  = 1
     duration  = "300ms"
   }
   fault "rollout_restart" "restart" {
     namespace = "%NS%"
-    workload  = "deployment/stock"
+    workload  = "deployment/till"
     at        = "600ms"
   }
   fault "node_cordon" "cordon" {
@@ -154,7 +155,7 @@ func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 	w := newClusterWorld(t)
 	nodes := []string{w.node(), w.node(), w.node()}
 	w.create(kube.Namespaces.In("", w.namespace+"-empty"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace + "-empty"}})
-	for _, name := range []string{"shop", "stock", "carts"} {
+	for _, name := range []string{"shop", "stock", "carts", "queue", "till"} {
 		w.deploy(name, 3)
 	}
 	scenario := w.scenario(everyKind, "%NODE1%", nodes[0], "%NODE2%", nodes[1], "%NODE3%", nodes[2])
