@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	_ "time/tzdata" // calendars of slos name zones; a bare container has no database
 
 	"github.com/spf13/cobra"
 
