@@ -236,7 +236,7 @@ func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, w
 		name := fmt.Sprintf("block %q of %s", a.name, what)
 		label, labelName, labelled := labelOf(a.inner())
 		switch {
-		case labelled && !(p.labels(nested, labelName) && p.identifier(nested, 0)):
+		case labelled && !(p.labels(nested, labelName) && p.freeText(nested, 0)):
 			out.failed[a.name] = true
 			continue
 		case labelled:
