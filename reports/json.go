@@ -111,6 +111,9 @@ func escapeHidden(text []byte) []byte {
 	return escaped
 }
 
+// Store writes a result in the form that Load reads back.
+func Store(w io.Writer, r *experiments.Result) error { return writeJSON(w, r) }
+
 // Load reads a stored result. It refuses one of another version, and one that is
 // damaged, and says what is wrong with it and where.
 func Load(r io.Reader) (*experiments.Result, error) {
