@@ -112,6 +112,7 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 	root.SetHelpCommand(newHelpCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&global.state, "state", "", "`folder` for runs (default $GAMEDAY_STATE or ~/.local/state/gameday)")
+	root.PersistentFlags().StringVar(&global.store, "store", "", "`address` of a PostgreSQL database that keeps the runs of a team: postgres://user@host/database (default $GAMEDAY_STORE, else the state folder)")
 	root.PersistentFlags().StringVar(&global.colour, "color", "auto", "`when` to use colours: auto, always or never")
 	root.AddCommand(
 		newRunCommand(global),
@@ -134,5 +135,6 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 
 type globalFlags struct {
 	state  string
+	store  string
 	colour string
 }

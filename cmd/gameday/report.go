@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,12 +39,9 @@ cannot be read or the report not be written.`,
 			if err != nil {
 				return err
 			}
-			result, err := storedResult(global, args[0])
-			if errors.Is(err, state.ErrNoRun) {
-				return &exitError{experiments.Invalid.ExitCode(), err}
-			}
+			result, err := storedResult(cmd.Context(), global, args[0])
 			if err != nil {
-				return &exitError{experiments.Errored.ExitCode(), err}
+				return readingError(err)
 			}
 			if path == "" {
 				return format.Write(cmd.OutOrStdout(), result)
@@ -67,11 +66,23 @@ func findFormat(name string, names []string) (reports.Format, error) {
 	return reports.Format{}, &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("there is no report format %q; choose one of %s", name, strings.Join(names, ", "))}
 }
 
-// storedResult reads the result of a run; that of a run whose runner died is made
-// from its journal.
-func storedResult(global *globalFlags, text string) (*experiments.Result, error) {
+// readingError tells a run that is not there, which is a wrong command line, from one
+// that cannot be read.
+func readingError(err error) error {
+	if errors.Is(err, state.ErrNoRun) {
+		return &exitError{experiments.Invalid.ExitCode(), err}
+	}
+	return &exitError{experiments.Errored.ExitCode(), err}
+}
+
+// storedResult reads the result of a run, from the shared store if there is one; that
+// of a run whose runner died is made from its journal.
+func storedResult(ctx context.Context, global *globalFlags, text string) (result *experiments.Result, err error) {
 	if strings.HasSuffix(text, ".json") {
 		return loadResult(text)
+	}
+	if global.shared() && !strings.ContainsRune(text, filepath.Separator) {
+		return sharedResult(ctx, global, text)
 	}
 	home, err := state.Open(global.state)
 	if err != nil {
@@ -81,7 +92,7 @@ func storedResult(global *globalFlags, text string) (*experiments.Result, error)
 	if err != nil {
 		return nil, err
 	}
-	result, err := loadResult(filepath.Join(dir, reportNames["json"]))
+	result, err = loadResult(filepath.Join(dir, reportNames["json"]))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return result, err
 	}
@@ -90,6 +101,23 @@ func storedResult(global *globalFlags, text string) (*experiments.Result, error)
 		return nil, err
 	}
 	return experiments.Rebuild(contents.Events, len(contents.Damage) > 0), nil
+}
+
+func sharedResult(ctx context.Context, global *globalFlags, text string) (result *experiments.Result, err error) {
+	store, err := global.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	run, err := findRun(ctx, store, text)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := store.File(ctx, run, reportNames["json"])
+	if err != nil {
+		return nil, err
+	}
+	return reports.Load(bytes.NewReader(stored))
 }
 
 func loadResult(path string) (result *experiments.Result, err error) {

@@ -32,7 +32,8 @@ type runFlags struct {
 	out    string
 	selection
 
-	replay string // a run whose targets are hit again
+	baseline string // a run that this one must not be worse than, or "last-held"
+	replay   string // a run whose targets are hit again
 	// plan is what was read from the file planPath; replayed the result of the run replay.
 	plan     *planFile
 	planPath string
@@ -91,13 +92,14 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "write the events as lines of JSON")
 	cmd.Flags().BoolVar(&flags.plain, "plain", false, "write plain lines even on a terminal")
 	cmd.Flags().StringVar(&flags.replay, "replay", "", "hit the same places among the matching targets as this `run`, with its seed")
+	cmd.Flags().StringVar(&flags.baseline, "baseline", "", "compare with this earlier `run`, or with last-held, the newest of the same scenario that held; exit with 1 if anything is worse")
 	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this `folder`, a folder a run")
 	return cmd
 }
 
 func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []string) error {
 	typed := paths
-	paths, err := flags.earlier(global, paths)
+	paths, err := flags.earlier(cmd.Context(), global, paths)
 	if err != nil {
 		return &exitError{experiments.Invalid.ExitCode(), err}
 	}
@@ -115,6 +117,10 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	}
 	if err := checkSelection(configurations, flags.only); err != nil {
 		return &exitError{experiments.Invalid.ExitCode(), err}
+	}
+	baseline, err := openBaseline(cmd.Context(), global, flags.baseline)
+	if err != nil {
+		return readingError(err)
 	}
 	home, err := state.Open(global.state)
 	if err != nil {
@@ -139,15 +145,17 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	if err := view.Close(); err != nil && !errors.Is(err, syscall.EPIPE) {
 		batch.problems = append(batch.problems, err)
 	}
+	batch.keepInStore(context.WithoutCancel(ctx))
 	if !flags.asJSON {
 		batch.summary(cmd.OutOrStdout())
 	}
+	batch.compare(context.WithoutCancel(ctx), baseline)
 	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
 }
 
 // earlier prepares a run that is held to an earlier choice: a plan file, or a run that
 // is replayed. It gives the paths of the scenarios.
-func (f *runFlags) earlier(global *globalFlags, paths []string) ([]string, error) {
+func (f *runFlags) earlier(ctx context.Context, global *globalFlags, paths []string) ([]string, error) {
 	for _, path := range paths {
 		if filepath.Ext(path) != ".json" {
 			continue
@@ -175,7 +183,7 @@ func (f *runFlags) earlier(global *globalFlags, paths []string) ([]string, error
 	if f.seeded {
 		return nil, errors.New("--replay takes the seed of the earlier run: leave --seed out")
 	}
-	result, err := storedResult(global, f.replay)
+	result, err := storedResult(ctx, global, f.replay)
 	if err != nil {
 		return nil, fmt.Errorf("find the run to replay: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/experiments/journal"
 	"github.com/gameday-sh/gameday/internal/console"
+	"github.com/gameday-sh/gameday/internal/history"
 	"github.com/gameday-sh/gameday/internal/redact"
 	"github.com/gameday-sh/gameday/internal/state"
 	"github.com/gameday-sh/gameday/reports"
@@ -145,7 +146,7 @@ var reportNames = map[string]string{"json": "result.json", "markdown": "report.m
 // the others from being written.
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
 	formats := reports.Formats()
-	problems := make([]error, len(formats))
+	problems := make([]error, len(formats)+1)
 	// Side by side, so that they wait for the disk together.
 	var writers sync.WaitGroup
 	for i, format := range formats {
@@ -156,6 +157,14 @@ func writeReports(dir string, result *experiments.Result, clean func(string) str
 			}
 		})
 	}
+	writers.Go(func() {
+		path := filepath.Join(dir, history.OutlineFile)
+		if err := writeFile(path, func(file *os.File) error {
+			return reports.Store(redact.Writer(file, clean), history.Outline(result))
+		}); err != nil {
+			problems[len(formats)] = fmt.Errorf("write the outline %s: %w", path, err)
+		}
+	})
 	writers.Wait()
 	return errors.Join(problems...)
 }
