@@ -105,27 +105,5 @@ type SLI interface {
 	Shortest() time.Duration
 }
 
-// SLO is an SLI with an objective over a window; what may fail is its error budget.
-type SLO struct {
-	Name        string
-	Description string
-	Objective   Percent       // of events that must be good, above 0 and below 1
-	Window      time.Duration // the period the budget is for: "30d"
-	Every       time.Duration // pace of evaluation
-	// Exactly one of Probe and SLI is set: an SLO rests on a probe's events or on
-	// queries.
-	Probe *Probed
-	SLI   SLI
-	// Queries says to a person what is counted.
-	Queries string
-	Origin  string
-}
-
-// Budget is the share of events that may fail: 1 - Objective, without float noise.
-func (s *SLO) Budget() float64 { return s.Objective.Rest() }
-
 // SeriesName is how a probe is named in results: "probe.front_door".
 func (p *Probed) SeriesName() string { return "probe." + p.Name }
-
-// SeriesName is how an SLO is named in results: "slo.checkout".
-func (s *SLO) SeriesName() string { return "slo." + s.Name }

@@ -30,6 +30,7 @@ type Configuration struct {
 	connections []*connection
 	slos        []*hclsyntax.Block
 	probes      []*hclsyntax.Block
+	policies    []*hclsyntax.Block
 	scenarios   []*hclsyntax.Block
 	declared    map[string]hcl.Range // address -> where it was declared first
 	order       []node               // locals and connections, each after what it refers to
@@ -58,6 +59,9 @@ type Configuration struct {
 // connection is open.
 type Draft struct {
 	Experiments []*experiments.Experiment
+	// SLOs and Policies are all that are declared, in the order of the files.
+	SLOs     []*experiments.SLO
+	Policies []*experiments.Policy
 	// Unsettled names the attributes of a fault or a probe, by its origin, that are not
 	// known yet: they are zero.
 	Unsettled map[string][]string

@@ -24,8 +24,9 @@ type pass struct {
 	// failedLocals are those without a value because they are wrong.
 	failedLocals map[string]bool
 
-	slos   map[string]*declaredSLO
-	probes map[string]*experiments.Probed
+	slos     map[string]*declaredSLO
+	probes   map[string]*experiments.Probed
+	policies map[string]*experiments.Policy
 	// open tells that the connections are open.
 	open bool
 	// unsettled collects, by the origin of a probe or a fault, the attributes that are
@@ -233,7 +234,14 @@ func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, w
 			continue
 		}
 		name := fmt.Sprintf("block %q of %s", a.name, what)
-		if len(nested.Labels) > 0 {
+		label, labelName, labelled := labelOf(a.inner())
+		switch {
+		case labelled && !(p.labels(nested, labelName) && p.freeText(nested, 0)):
+			out.failed[a.name] = true
+			continue
+		case labelled:
+			name = fmt.Sprintf("%s %q of %s", a.name, nested.Labels[0], what)
+		case len(nested.Labels) > 0:
 			p.errorf(nested.LabelRanges[0], "Label not allowed", "The %s has no label; write %s { ... }.", name, a.name)
 		}
 		if first != nil && a.typ.Kind() != reflect.Slice {
@@ -242,6 +250,9 @@ func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, w
 		}
 		first = nested
 		value := reflect.New(a.inner())
+		if labelled {
+			value.Elem().Field(label).SetString(nested.Labels[0])
+		}
 		within := p.body(nested, name, faults, nil, value.Interface())
 		p.validate(nested, name, value.Interface(), within)
 		if !within.sound() {

@@ -76,6 +76,10 @@ func topics() []topic {
 			text:    "It rests on exactly one thing that counts events: probe = probe.name, or an sli block.",
 			structs: []any{&sloBlock{}},
 		}, {
+			name: "error_budget_policy", form: `error_budget_policy "name"`, summary: "What a team does by how much of an error budget is left",
+			text:    "Its bands say which purposes are allowed: a scenario that names the policy runs only while each of its slos is in a band that allows game-day. Every policy has a band \"unknown\", which allows nothing unless it is written.",
+			structs: []any{&policyBlock{}},
+		}, {
 			name: "sli", form: `sli "kind"`, summary: "What counts the events of an slo",
 			text: "It stands within an slo. Without a label it is of the kind \"" + DefaultSLI + "\".",
 		}, {

@@ -77,6 +77,7 @@ func (p *pass) load(files []file) (*Configuration, *Diagnostics) {
 		p.visit(n, nil)
 	}
 	p.declare()
+	c.draft.SLOs, c.draft.Policies = p.listed()
 	for _, block := range c.scenarios {
 		c.draft.Experiments = append(c.draft.Experiments, p.scenario(block))
 	}
@@ -314,9 +315,13 @@ func (p *pass) unused() {
 	if len(c.scenarios) == 0 {
 		return // a library: others may use what it declares
 	}
-	for _, block := range slices.Concat(c.slos, c.probes) {
+	for _, block := range slices.Concat(c.slos, c.probes, c.policies) {
 		name := block.Labels[len(block.Labels)-1]
-		if !c.used[block.Type+"."+name] {
+		switch {
+		case c.used[block.Type+"."+name]:
+		case block.Type == "error_budget_policy":
+			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s.%s, so it decides nothing. Write policy = %s.%s in a scenario or an slo, or take it out.", block.Type, name, block.Type, name)
+		default:
 			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s.%s, so it is not measured. Use it in a hypothesis or a guard, or take it out.", block.Type, name)
 		}
 	}

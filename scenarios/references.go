@@ -10,9 +10,12 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// measuring are the first words of references to what is measured and how it is judged.
+var measuring = []string{"slo", "probe", "error_budget_policy"}
+
 // roots says what expressions in one place may refer to.
 type roots struct {
-	measures bool     // slo and probe
+	measures bool     // slo, probe and error_budget_policy
 	scenario bool     // fault
 	faults   []string // those of the scenario
 	unsure   bool     // a fault of the scenario is not among them
@@ -28,7 +31,7 @@ func (p *pass) checkReferences() {
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
 	}
-	for _, block := range slices.Concat(c.probes, c.slos) {
+	for _, block := range slices.Concat(c.probes, c.slos, c.policies) {
 		p.checkBody(block.Body, roots{measures: true})
 	}
 	for _, block := range c.scenarios {
@@ -90,15 +93,16 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	kind, isConnection := findRow(p.c.connectionKinds, root)
 	switch {
 	case root == "var" || root == "local":
-	case where.measures && (root == "slo" || root == "probe"):
+	case where.measures && slices.Contains(measuring, root):
 	case where.scenario && root == "fault":
 	case isConnection:
 		return p.checkConnection(traversal, kind)
-	case slices.Contains([]string{"slo", "probe", "fault"}, root):
+	case root == "fault" || slices.Contains(measuring, root):
 		p.errorf(traversal.SourceRange(), "Reference not allowed here", "%s cannot be referred to from here: %s", root, map[string]string{
-			"slo":   "an slo is referred to from the slos, hypotheses, faults and guards.",
-			"probe": "a probe is referred to from the slos, hypotheses, faults and guards.",
-			"fault": "a fault is referred to from its own scenario only.",
+			"slo":                 "an slo is referred to from the slos, hypotheses, faults and guards.",
+			"probe":               "a probe is referred to from the slos, hypotheses, faults and guards.",
+			"error_budget_policy": "a policy is referred to from the slos and scenarios.",
+			"fault":               "a fault is referred to from its own scenario only.",
 		}[root])
 		return false
 	default:
@@ -205,7 +209,7 @@ func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, r
 	}
 	known := []string{"var", "local"}
 	if where.measures {
-		known = append(known, "slo", "probe")
+		known = append(known, measuring...)
 	}
 	if where.scenario {
 		known = append(known, "fault")
@@ -283,6 +287,10 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 		if probe, found := p.probes[name]; found {
 			return cty.CapsuleVal(handleType, &handle{"probe." + name, probe})
 		}
+	case "error_budget_policy":
+		if policy, found := p.policies[name]; found {
+			return cty.CapsuleVal(handleType, &handle{"error_budget_policy." + name, policy})
+		}
 	case "fault":
 		if value, found := faults[name]; found {
 			return value
@@ -295,7 +303,7 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 func (c *Configuration) addressesOf(name string, where roots) []string {
 	roots := []string{"var", "local"}
 	if where.measures {
-		roots = append(roots, "slo", "probe")
+		roots = append(roots, measuring...)
 	}
 	if slices.Contains(where.faults, name) {
 		return []string{"fault." + name}

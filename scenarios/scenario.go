@@ -14,11 +14,12 @@ import (
 
 // scenarioBlock is the attributes of a scenario.
 type scenarioBlock struct {
-	Description    string        `hcl:"description,optional" doc:"What the scenario shows, in a sentence."`
-	Seed           *uint64       `hcl:"seed,optional" doc:"Decides every random choice, so that a run can be repeated. Left out: drawn, and printed."`
-	Baseline       time.Duration `hcl:"baseline,optional" doc:"How long the system is watched at least before anything is broken. Left out: until each hypothesis has its answer."`
-	BaselineWithin time.Duration `hcl:"baseline_within,optional" default:"60s" doc:"How long the baseline may take at most; a hypothesis that does not hold by then ends the run, untouched."`
-	RevertWithin   time.Duration `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
+	Description    string              `hcl:"description,optional" doc:"What the scenario shows, in a sentence."`
+	Seed           *uint64             `hcl:"seed,optional" doc:"Decides every random choice, so that a run can be repeated. Left out: drawn, and printed."`
+	Baseline       time.Duration       `hcl:"baseline,optional" doc:"How long the system is watched at least before anything is broken. Left out: until each hypothesis has its answer."`
+	BaselineWithin time.Duration       `hcl:"baseline_within,optional" default:"60s" doc:"How long the baseline may take at most; a hypothesis that does not hold by then ends the run, untouched."`
+	RevertWithin   time.Duration       `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
+	Policy         *experiments.Policy `hcl:"policy,optional" doc:"The error_budget_policy that must allow a game day, by the budget that is left of each slo of the scenario that names none itself."`
 }
 
 // Experiments decodes the scenarios, in the order of the files. The configuration
@@ -65,6 +66,7 @@ func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 			Baseline:       common.Baseline,
 			BaselineWithin: common.BaselineWithin,
 			RevertWithin:   common.RevertWithin,
+			Policy:         common.Policy,
 		},
 		block:  block,
 		faults: map[string]cty.Value{},

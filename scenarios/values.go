@@ -41,6 +41,7 @@ var (
 	secretType   = reflect.TypeFor[experiments.Secret]()
 	sloType      = reflect.TypeFor[*experiments.SLO]()
 	probedType   = reflect.TypeFor[*experiments.Probed]()
+	policyType   = reflect.TypeFor[*experiments.Policy]()
 	faultType    = reflect.TypeFor[faultName]()
 	amountType   = reflect.TypeFor[amount]()
 )
@@ -416,6 +417,8 @@ func typeName(t reflect.Type) string {
 		return "a reference to an slo"
 	case probedType:
 		return "a reference to a probe"
+	case policyType:
+		return "a reference to an error_budget_policy"
 	case faultType:
 		return "a reference to a fault"
 	}
@@ -468,8 +471,14 @@ func exampleOf(t reflect.Type) string {
 		return ", such as slo.checkout"
 	case probedType:
 		return ", such as probe.front_door"
+	case policyType:
+		return ", such as error_budget_policy.standard"
 	case faultType:
 		return ", such as fault.late-payments"
+	}
+	switch {
+	case t.Kind() == reflect.Slice && !scalar(t.Elem()):
+		return strings.Replace(exampleOf(t.Elem()), "such as ", "such as [", 1) + "]"
 	}
 	switch t.Kind() {
 	case reflect.Slice:

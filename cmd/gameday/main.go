@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	_ "time/tzdata" // calendars of slos name zones; a bare container has no database
 
 	"github.com/spf13/cobra"
 
@@ -123,6 +124,7 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 		newReportCommand(global),
 		newRunsCommand(global),
 		newRBACCommand(global),
+		newSLOCommand(global),
 		newSandboxCommand(),
 		newCompletionCommand(),
 		newWatchdogCommand(global),

@@ -5,8 +5,9 @@
 // over the store in memory of store.go). The built-in one is filled by
 // [Scrape], which reads the metrics of one target, and by
 // [Prometheus.Observe], which takes what the probes of a run measured. The SLI
-// kind [Events] counts good and bad events with two queries, and the probe kind
-// [Query] reads one number.
+// kind [Events] counts good and bad events with two queries; [Latency], [Throughput]
+// and [TimeSlice] write these queries themselves. The probe kind [Query] reads one
+// number.
 //
 // Every way in which an answer can be missing or wrong has a condition and words
 // of its own: no such series, a series that went silent, NaN, several series, a
@@ -27,5 +28,8 @@ func Connections() []experiments.Kind[experiments.Connection] {
 func SLIs() []experiments.Kind[experiments.SLI] {
 	return []experiments.Kind[experiments.SLI]{
 		{Name: "events", Summary: "Good and bad events, counted by PromQL", New: func() experiments.SLI { return new(Events) }},
+		{Name: "latency", Summary: "Requests within a bound, counted from a histogram's buckets", New: func() experiments.SLI { return new(Latency) }},
+		{Name: "throughput", Summary: "Stretches of time in which the traffic reached a floor", New: func() experiments.SLI { return new(Throughput) }},
+		{Name: "time_slice", Summary: "Stretches of time that were good", New: func() experiments.SLI { return new(TimeSlice) }},
 	}
 }
