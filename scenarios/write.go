@@ -17,7 +17,7 @@ import (
 )
 
 // commentWidth is how long the lines of a comment may be.
-const commentWidth = 88
+const commentWidth = 100
 
 // Write gives a configuration as text in the usual layout. It fails on what cannot
 // be written: a number that is none, a reference that does not parse.
@@ -62,7 +62,8 @@ func (w *writer) comment(lines []string) {
 
 func (w *writer) block(b blocks.Block) {
 	w.comment(b.Comment)
-	if b.Type == "" {
+	if b.Off {
+		w.off(b)
 		return
 	}
 	w.out.WriteString(b.Type)
@@ -81,6 +82,17 @@ func (w *writer) block(b blocks.Block) {
 		w.block(inner)
 	}
 	w.out.WriteString("}\n")
+}
+
+// off writes a block as a comment.
+func (w *writer) off(b blocks.Block) {
+	inner := writer{err: w.err}
+	b.Comment, b.Off = nil, false
+	inner.block(b)
+	w.err = inner.err
+	for line := range bytes.Lines(hclwrite.Format(inner.out.Bytes())) {
+		w.out.WriteString(strings.TrimRight("# "+string(line), " \n") + "\n")
+	}
 }
 
 func (w *writer) attribute(a blocks.Attribute) {

@@ -15,9 +15,10 @@ type File struct {
 type Block struct {
 	// Comment stands above it, a line each.
 	Comment []string
-	// Type is empty for a comment that stands alone, without a block.
-	Type   string
-	Labels []string
+	Type    string
+	Labels  []string
+	// Off makes a comment of the whole block: it is there to be finished by hand.
+	Off bool
 	// Attributes come before the blocks within it.
 	Attributes []Attribute
 	Blocks     []Block

@@ -112,9 +112,17 @@ const expected = "expected OpenSLO (apiVersion: openslo/v1), Sloth (version: pro
 func Read(inputs []Input, check Check) *Result { return read(inputs, formats(), check) }
 
 func read(inputs []Input, formats []format, check Check) *Result {
-	r := &reader{formats: formats}
+	r := &reader{formats: formats, indicators: map[string]*node{}, services: map[string]*node{}}
 	for _, input := range inputs {
 		r.source(input)
+	}
+	for _, finish := range r.later {
+		finish()
+	}
+	r.orphans()
+	r.unusedIndicators()
+	for _, p := range r.policies {
+		r.govern(p)
 	}
 	result := &Result{}
 	if !slices.ContainsFunc(r.notes, func(n Note) bool { return n.Kind == Wrong }) {
@@ -135,7 +143,12 @@ func read(inputs []Input, formats []format, check Check) *Result {
 	slices.SortStableFunc(result.Notes, func(a, b Note) int {
 		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
 	})
-	result.Notes = slices.Compact(result.Notes)
+	seen := map[Note]bool{}
+	result.Notes = slices.DeleteFunc(result.Notes, func(n Note) bool {
+		twice := seen[n]
+		seen[n] = true
+		return twice
+	})
 	return result
 }
 
@@ -153,8 +166,9 @@ type reader struct {
 	// indicators are the SLIs that SLOs may refer to, by name.
 	indicators map[string]*node
 	services   map[string]*node
-	alerts     map[string]*node // policies, conditions and targets of alerts
-	plain      plainParts
+	slis       []plainSLI
+	// later is what needs to know all documents.
+	later []func()
 }
 
 // document reads one document by the format that matches it.

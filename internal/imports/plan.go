@@ -27,6 +27,7 @@ type slo struct {
 	runbook     string
 	labels      []label
 	depends     []*node // names of others, as the file has them
+	tied        []*slo  // what became of them
 	policy      *policy
 	source      string // name of the Prometheus that is asked
 	sli         *sli
@@ -153,7 +154,7 @@ func (s *slo) readRunbook(n *node) bool {
 // remark keeps a part as a comment, and says so.
 func (s *slo) remark(n *node, what string) {
 	text := n.text()
-	if text == "" {
+	if text == "" { // null, or not there
 		return
 	}
 	s.comments = append(s.comments, what+": "+text)
@@ -177,7 +178,7 @@ func (n *node) rational(percent bool) *big.Rat {
 	return nil
 }
 
-var one, hundred = big.NewRat(1, 1), big.NewRat(100, 1)
+var one, hundred, onePercent, tenThousand = big.NewRat(1, 1), big.NewRat(100, 1), big.NewRat(1, 100), big.NewRat(10_000, 1)
 
 // percent reads a percent as a share of 1.
 func (n *node) percent() *big.Rat {

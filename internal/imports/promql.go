@@ -24,6 +24,8 @@ const maxQuery = 32 << 10
 type query struct {
 	text string
 	root parser.Expr
+	// straightened tells that typographic quotes were made straight ones.
+	straightened bool
 }
 
 // standIn is as long as the word $window, so that positions stay true, and nobody
@@ -37,7 +39,16 @@ var slothWindow = regexp.MustCompile(`\{\{-?\s*\.window\s*-?\}\}`)
 
 // parseQuery reads PromQL. Sloth's {{.window}} is the window.
 func parseQuery(text string) (*query, error) {
-	text = straightener.Replace(text)
+	q, err := parseAsItIs(text)
+	if plain := straightener.Replace(text); err != nil && plain != text {
+		if q, err = parseAsItIs(plain); err == nil {
+			q.straightened = true
+		}
+	}
+	return q, err
+}
+
+func parseAsItIs(text string) (*query, error) {
 	text = slothWindow.ReplaceAllLiteralString(text, window)
 	switch {
 	case strings.Contains(text, "{{"):
@@ -57,14 +68,17 @@ func parseQuery(text string) (*query, error) {
 	return &query{text: text, root: root}, nil
 }
 
-// String is the query with $window in it, without the line break that YAML puts at
-// the end of a block of one line.
-func (q *query) String() string {
-	text := strings.ReplaceAll(q.text, standIn, window)
+// String is the query with $window in it.
+func (q *query) String() string { return q.over(window) }
+
+// over is the query with a word for the window, without the line break that YAML puts
+// at the end of a block of one line.
+func (q *query) over(word string) string {
+	text := strings.ReplaceAll(q.text, standIn, word)
 	if trimmed := strings.TrimSpace(text); !strings.Contains(trimmed, "\n") {
 		return trimmed
 	}
-	return text
+	return strings.TrimRight(text, " \n") + "\n"
 }
 
 // part is the query of a part of the tree.
@@ -322,13 +336,15 @@ func (d *division) counts(words string) string {
 			}
 		}
 	}
-	switch {
-	case verdict != "" && d.complement:
-		// What the matchers tell of is the part; the words tell of the whole.
-	case verdict == "" && badWords.MatchString(words):
-		verdict = map[bool]string{true: "good", false: "bad"}[d.complement]
-	case verdict == "" && goodWords.MatchString(words):
-		verdict = map[bool]string{true: "bad", false: "good"}[d.complement]
+	if verdict == "" {
+		// The words tell of the whole, which is the other of what part counts where it
+		// is a complement.
+		switch {
+		case badWords.MatchString(words):
+			verdict = map[bool]string{true: "good", false: "bad"}[d.complement]
+		case goodWords.MatchString(words):
+			verdict = map[bool]string{true: "bad", false: "good"}[d.complement]
+		}
 	}
 	return verdict
 }

@@ -214,6 +214,9 @@ func commentsOf(n *yaml.Node) []string {
 
 // note adds a note about this part.
 func (n *node) note(kind Kind, format string, values ...any) {
+	if n == nil {
+		return
+	}
 	n.reader.notes = append(n.reader.notes, Note{File: n.file, Line: n.line, Path: n.path, Kind: kind, Text: fmt.Sprintf(format, values...)})
 }
 
@@ -271,6 +274,9 @@ func (n *node) leaves(f func(*node)) {
 
 // untouched tells that nothing within was read.
 func (n *node) untouched() bool {
+	if n == nil {
+		return false
+	}
 	untouched := true
 	n.leaves(func(leaf *node) { untouched = untouched && !leaf.read })
 	return untouched && !n.read
@@ -278,6 +284,9 @@ func (n *node) untouched() bool {
 
 // leftovers names what nobody has read.
 func (n *node) leftovers() {
+	if n == nil {
+		return
+	}
 	switch {
 	case n.untouched():
 		n.lose("gameday has nothing for it")
@@ -400,9 +409,10 @@ func (n *node) allComments() []string {
 	}
 	list := n.comments
 	n.comments = nil
-	for _, child := range slices.Concat(n.fields, n.items) {
+	for i, child := range slices.Concat(n.fields, n.items) {
 		inner := child.allComments()
-		if child.kind == yaml.ScalarNode && child.key != "" && len(inner) > 0 {
+		// What stands above the first key is about the whole.
+		if child.kind == yaml.ScalarNode && child.key != "" && len(inner) > 0 && i > 0 {
 			inner[0] = child.key + ": " + inner[0]
 		}
 		list = append(list, inner...)
