@@ -56,10 +56,13 @@ func (n Note) String() string {
 		at = fmt.Sprintf("%s:%d", n.File, n.Line)
 	}
 	if n.Path != "" {
-		at += ": " + n.Path
+		at += ": " + textsafe.Line(n.Path, longestPath)
 	}
 	return textsafe.Line(fmt.Sprintf("%s: %s: %s", at, n.Kind, n.Text), 0)
 }
+
+// longestPath is how many characters of a path are shown.
+const longestPath = 200
 
 // Result is what was read.
 type Result struct {
@@ -112,7 +115,7 @@ const expected = "expected OpenSLO (apiVersion: openslo/v1), Sloth (version: pro
 func Read(inputs []Input, check Check) *Result { return read(inputs, formats(), check) }
 
 func read(inputs []Input, formats []format, check Check) *Result {
-	r := &reader{formats: formats, indicators: map[string]*node{}, services: map[string]*node{}}
+	r := &reader{formats: formats, indicators: map[string]*node{}}
 	for _, input := range inputs {
 		r.source(input)
 	}
@@ -165,7 +168,6 @@ type reader struct {
 	kept     []blocks.Block // that are written as comments
 	// indicators are the SLIs that SLOs may refer to, by name.
 	indicators map[string]*node
-	services   map[string]*node
 	slis       []plainSLI
 	// later is what needs to know all documents.
 	later []func()

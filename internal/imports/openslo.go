@@ -97,7 +97,6 @@ const alertsElsewhere = "gameday rules writes the alerts of an slo from its obje
 
 func readOpenSLO(r *reader, doc *node) {
 	s := &openSLO{slo: slo{at: doc}}
-	s.comments = doc.allComments()
 	metadata, spec := doc.get("metadata"), doc.get("spec")
 	if metadata.get("name").peek() == "" {
 		doc.wrong("the SLO has no metadata.name")
@@ -122,20 +121,29 @@ func (s *openSLO) finish(r *reader, metadata, spec *node) {
 	if spec.get("indicator") != nil && spec.get("indicatorRef") != nil {
 		spec.get("indicatorRef").wrong("there is an indicator too; keep one of them")
 	}
-	if service := r.services[s.prefix]; service != nil && service.get("spec", "description").peek() != "" {
-		s.comments = append(s.comments, fmt.Sprintf("Service %s: %s", s.prefix, service.get("spec", "description").text()))
-	}
 	if len(s.objectives) == 0 {
 		s.at.wrong("the SLO has no spec.objectives")
 	}
+	s.method = s.budgeting()
+	own := make([][]string, len(s.objectives))
+	for i, objective := range s.objectives {
+		own[i] = objective.allComments()
+	}
+	rest := s.at.allComments()
 	for i, objective := range s.objectives {
 		one := s.slo
+		one.comments = slices.Concat(rest, own[i], s.comments)
+		rest = nil
 		one.at = objective
 		if len(s.objectives) == 1 {
 			one.at = s.at
 		}
-		one.labels, one.comments = slices.Clone(s.labels), slices.Clone(s.comments)
+		one.labels = slices.Clone(s.labels)
 		s.goal(r, &one, objective, i)
+		if one.sli == nil && s.methodAt != nil {
+			one.comments = append(one.comments, "Budgeting method: "+s.method)
+			s.methodAt.note(Lost, "the slo is kept as a comment, and this in it")
+		}
 		r.slos = append(r.slos, &one)
 	}
 }
@@ -151,7 +159,7 @@ func (s *openSLO) goal(r *reader, into *slo, n *node, i int) {
 		if suffix == "" {
 			suffix = fmt.Sprint(i + 1)
 		}
-		into.name = s.name + "-" + suffix
+		into.name = s.name + "-" + strings.ToLower(suffix)
 		n.changed("an slo has one objective: this one became the slo %q", into.name)
 	}
 	target, percent := n.get("target"), n.get("targetPercent")
@@ -233,19 +241,14 @@ func (r *reader) unusedIndicators() {
 // readService keeps a service as the label of its SLOs.
 func readService(r *reader, doc *node) {
 	name := doc.get("metadata", "name")
-	r.services[name.text()] = doc
 	r.head = append(r.head, doc.allComments()...)
 	if display := doc.get("metadata", "displayName"); display != nil {
 		r.head = append(r.head, fmt.Sprintf("Service %s: %s", name.text(), display.text()))
 		display.note(Lost, "kept as a comment")
 	}
 	if description := doc.get("spec", "description"); description != nil {
-		r.later = append(r.later, func() {
-			if !description.read {
-				r.head = append(r.head, fmt.Sprintf("Service %s: %s", name.text(), description.text()))
-			}
-			description.note(Lost, "a service is a label of its SLOs; its description is kept as a comment")
-		})
+		r.head = append(r.head, fmt.Sprintf("Service %s: %s", name.text(), description.text()))
+		description.note(Lost, "a service is a label of its SLOs; its description is kept as a comment")
 	}
 }
 
@@ -265,7 +268,9 @@ func readDataSource(r *reader, doc *node) {
 	for _, member := range details.members() {
 		if strings.EqualFold(member.key, "url") && !withUser(member.peek()) {
 			s.url = member.text()
+			continue
 		}
+		member.lose("add it to the prometheus block by hand, a secret as bearer_token = env(\"...\")")
 	}
 	if s.url == "" {
 		doc.lose("its connectionDetails name no url without a password in it; declare it by hand: prometheus %q { url = ... }", s.name)

@@ -41,7 +41,9 @@ func (r *reader) promQL(into *slo, metric *node) *query {
 	switch {
 	case said != "" && !isPrometheus(said):
 		into.why = fmt.Sprintf("gameday asks Prometheus only, and this is %q", said)
-		source.lose("%s", into.why)
+		if !source.read { // another objective may have said so
+			source.lose("%s", into.why)
+		}
 		return nil
 	case at == nil:
 		into.why = "there is no query"
@@ -131,7 +133,7 @@ func (s *openSLO) ratio(r *reader, into *slo, ratio, objective *node) {
 		s.keepSlices(into, objective)
 		return
 	}
-	switch s.budgeting() {
+	switch s.method {
 	case "Timeslices":
 		slice, target := s.slice(objective), s.sliceTarget(objective)
 		if target == nil {
@@ -143,7 +145,10 @@ func (s *openSLO) ratio(r *reader, into *slo, ratio, objective *node) {
 		}}
 	case "RatioTimeslices":
 		slice := s.slice(objective)
-		ratio := fmt.Sprintf("(%s) / (%s > 0)", strings.TrimSpace(partQuery.over(slice)), strings.TrimSpace(totalQuery.over(slice)))
+		// Without the zero, a slice in which all went wrong would have no ratio where
+		// good is counted, and would not weigh at all.
+		part, total := strings.TrimSpace(partQuery.over(slice)), strings.TrimSpace(totalQuery.over(slice))
+		ratio := fmt.Sprintf("((%s) or 0 * (%s)) / ((%s) > 0)", part, total, total)
 		into.sli = averaged(word, ratio, slice)
 		s.methodAt.changed("the mean of the slices' ratios is written out: each slice of %s counts as one event, whatever its traffic", slice)
 	default:
@@ -178,7 +183,7 @@ func (s *openSLO) raw(r *reader, into *slo, ratio, raw, objective *node) {
 		return
 	}
 	into.sli = into.ratioAsEvents(queryAt(raw), q, word)
-	if into.sli != nil && s.budgeting() != "Occurrences" {
+	if into.sli != nil && s.method != "Occurrences" {
 		s.methodAt.note(Lost, "a raw ratio is averaged over the window")
 	}
 	s.keepSlices(into, objective)
@@ -232,7 +237,7 @@ func (s *openSLO) threshold(r *reader, into *slo, metric, objective *node) {
 	}
 	inverted(op, q, attribute)
 	slice := "1m"
-	switch method := s.budgeting(); method {
+	switch s.method {
 	case "Timeslices":
 		slice = s.slice(objective)
 		if target := objective.get("timeSliceTarget"); target != nil {
@@ -269,7 +274,7 @@ func (s *openSLO) operator(objective, ratio *node) {
 }
 
 var (
-	lessIsBetter = regexp.MustCompile(`(?i)latenc|duration|error|fail|lag|queue|delay|age_seconds|restart|saturation|utili[sz]ation|temperature`)
+	lessIsBetter = regexp.MustCompile(`(?i)latency|latencies|duration|error|fail|lag|queue|delay|age_seconds|restart|saturation|utili[sz]ation|temperature`)
 	moreIsBetter = regexp.MustCompile(`(?i)success|availab|uptime|throughput|satisfaction|\bup\b`)
 )
 
@@ -287,7 +292,7 @@ func inverted(op *node, q *query, attribute string) {
 	}
 }
 
-// budgeting is the method by which the budget is spent.
+// budgeting gives the method by which the budget is spent.
 func (s *openSLO) budgeting() string {
 	switch s.method {
 	case "Occurrences", "Timeslices", "RatioTimeslices":

@@ -362,6 +362,9 @@ func (s *plainObjective) latency(from plainSLI, p *quantile, belowComment string
 	}
 	at.changed("a percentile has no error budget: this became the same as a share, %s of requests within %s", percentText(share), within)
 	kind := &sli{"latency", []blocks.Attribute{text("histogram", p.histogram), text("within", within)}}
+	if strings.HasPrefix(unit, "m") && !strings.Contains(p.histogram, "_seconds") {
+		kind.attributes = append(kind.attributes, text("unit", "milliseconds"))
+	}
 	if p.native {
 		kind.attributes = append(kind.attributes, blocks.Attribute{Name: "native", Value: blocks.Bool(true)})
 	}

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/blocks"
+	"github.com/gameday-sh/gameday/internal/textsafe"
 )
 
 // slo is an SLO as it was read, whatever the format.
@@ -168,6 +171,9 @@ var number = regexp.MustCompile(`^[+-]?(\d{1,20}(\.\d{0,30})?|\.\d{1,30})([eE][+
 // number is a percent.
 func (n *node) rational(percent bool) *big.Rat {
 	text := strings.TrimSpace(n.text())
+	if n.kind != yaml.ScalarNode {
+		return nil // which was said
+	}
 	if percent {
 		text = strings.TrimSpace(strings.TrimSuffix(text, "%"))
 	}
@@ -195,7 +201,7 @@ func (n *node) objective(value *big.Rat, written string) *big.Rat {
 	case value == nil:
 		return nil
 	case value.Cmp(one) >= 0:
-		n.wrong("an objective of %s leaves no error budget; write one below 100%%, as %s", percentText(value), written)
+		n.wrong("an objective of %s leaves no error budget; write one below 100%%, as %s", textsafe.Line(percentText(value), 20), written)
 	case value.Sign() <= 0:
 		n.wrong("an objective of %s leaves nothing to fall short of; write one above 0%%, as %s", percentText(value), written)
 	default:
