@@ -59,6 +59,9 @@ be read; then nothing is written.`,
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
+			if err := accepted(result.File); err != nil { // each block is valid, and all together may be too large
+				return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("nothing was written, as it would not be valid: %w; import fewer files at a time", err)}
+			}
 			if out == "" {
 				_, err = cmd.OutOrStdout().Write(text)
 			} else {

@@ -270,3 +270,37 @@ func TestReferencesGoAcrossFiles(t *testing.T) {
 		t.Errorf("two SLIs of one name: %v", result.Notes)
 	}
 }
+
+// TestAListOfKubernetesIsReadItemByItem reads what kubectl get -o yaml writes.
+func TestAListOfKubernetesIsReadItemByItem(t *testing.T) {
+	item := "- apiVersion: sloth.slok.dev/v1\n  kind: PrometheusServiceLevel\n  metadata: {name: N, resourceVersion: \"7\"}\n  spec:\n    service: s\n    slos:\n    - name: N\n      objective: 99\n      sli: {events: {errorQuery: \"sum(rate(a[{{.window}}]))\", totalQuery: \"sum(rate(b[{{.window}}]))\"}}\n"
+	text := "apiVersion: v1\nkind: List\nmetadata: {resourceVersion: \"\"}\nitems:\n" + strings.ReplaceAll(item, "N", "one") + strings.ReplaceAll(item, "N", "two")
+	got := importText(t, "list.yaml", []byte(text))
+	if got.result.SLOs != 2 || !strings.Contains(got.said, "list.yaml:7: items[0].metadata.resourceVersion: not carried over") {
+		t.Errorf("%s\n%s", got.said, got.hcl)
+	}
+}
+
+// TestADependencyIsReadInEitherOrder ties an slo to one that stands below it, and lets
+// no circle come about.
+func TestADependencyIsReadInEitherOrder(t *testing.T) {
+	text := "slos:\n"
+	for _, one := range [][2]string{{"a", "b"}, {"b", "c"}, {"c", "a"}} {
+		text += fmt.Sprintf("- {name: %s, target: 99, window: 7d, dependencies: [%s], sli: {numerator: \"sum(rate(x[5m]))\", denominator: \"sum(rate(y[5m]))\"}}\n", one[0], one[1])
+	}
+	got := importText(t, "a.yaml", []byte(text))
+	if !strings.Contains(got.hcl, "depends_on = [slo.b]") || !strings.Contains(got.hcl, "depends_on = [slo.c]") || strings.Contains(got.hcl, "[slo.a]") {
+		t.Errorf("%s\n%s", got.said, got.hcl)
+	}
+	if err := load([]byte(got.hcl)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAQueryWithACommentStaysWhole reads a ratio whose last line is a comment.
+func TestAQueryWithACommentStaysWhole(t *testing.T) {
+	text := "version: prometheus/v1\nservice: s\nslos:\n- name: x\n  objective: 99\n  sli:\n    raw:\n      error_ratio_query: |\n        a:ratio\n        # recorded elsewhere\n"
+	if got := importText(t, "a.yaml", []byte(text)); got.result.SLOs != 1 {
+		t.Errorf("%s\n%s", got.said, got.hcl)
+	}
+}

@@ -148,6 +148,9 @@ func (s *openSLO) ratio(r *reader, into *slo, ratio, objective *node) {
 		// Without the zero, a slice in which all went wrong would have no ratio where
 		// good is counted, and would not weigh at all.
 		part, total := strings.TrimSpace(partQuery.over(slice)), strings.TrimSpace(totalQuery.over(slice))
+		if strings.Contains(part+total, "#") {
+			part, total = part+"\n", total+"\n" // ends a comment
+		}
 		ratio := fmt.Sprintf("((%s) or 0 * (%s)) / ((%s) > 0)", part, total, total)
 		into.sli = averaged(word, ratio, slice)
 		s.methodAt.changed("the mean of the slices' ratios is written out: each slice of %s counts as one event, whatever its traffic", slice)
@@ -159,6 +162,9 @@ func (s *openSLO) ratio(r *reader, into *slo, ratio, objective *node) {
 // averaged is the mean of a ratio over the window as counts: the sum of its values at
 // each step, of their number.
 func averaged(word, ratio, step string) *sli {
+	if strings.Contains(ratio, "#") {
+		ratio += "\n" // ends a comment
+	}
 	return events(word, fmt.Sprintf("sum_over_time((%s)[%s:%s])", ratio, window, step), fmt.Sprintf("count_over_time((%s)[%s:%s])", ratio, window, step))
 }
 

@@ -49,13 +49,12 @@ type plainTable []struct {
 }
 
 func isPlain(doc *node) bool {
-	return slices.ContainsFunc(plainKeys.names(), func(key string) bool { return doc.get(key) != nil })
-}
-
-// names is not a method of the table that isPlain reads at start, so that the table
-// may name functions which need it.
-func (plainTable) names() []string {
-	return []string{"slo", "slos", "slis", "user_journeys", "error_budget_policy", "golden_signals"}
+	for _, one := range plainKeys {
+		if doc.get(one.key) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (t plainTable) read(r *reader, doc *node) {

@@ -10,8 +10,13 @@
 # connection_pool_utilization; target < 70% utilization
 # golden-signals.yaml
 # golden_signals "service" {
-#   duration   = "..."
-#   requests   = "..."
-#   errors     = "..."
-#   saturation = "..."
+#   duration           = "..."
+#   latency_percentile = "95%"
+#   latency_at_most    = "500ms"
+#   requests           = "..."
+#   traffic_at_least   = 10000
+#   errors             = "..."
+#   errors_at_most     = "0.1%"
+#   saturation         = "..."
+#   saturation_at_most = "70%"
 # }
