@@ -103,13 +103,16 @@ func accepted(file blocks.File) error {
 	if err != nil {
 		return err
 	}
-	_, diagnostics := language().LoadText("import.hcl", text, scenarios.Options{})
+	_, diagnostics := scenarios.Format("import.hcl", text) // knows how large a file may be
+	if !diagnostics.HasErrors() {
+		_, diagnostics = language().LoadText("import.hcl", text, scenarios.Options{})
+	}
 	if !diagnostics.HasErrors() {
 		return nil
 	}
 	first, _, _ := strings.Cut(diagnostics.Error(), "\n")
-	if _, after, found := strings.Cut(first, ": "); found { // its place is in no file
-		first = after
+	if rest, found := strings.CutPrefix(first, "import.hcl:"); found { // a place that nobody can look at
+		_, first, _ = strings.Cut(rest, ": ")
 	}
 	return errors.New(first)
 }

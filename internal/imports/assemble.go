@@ -22,25 +22,18 @@ func (r *reader) assemble(result *Result, check Check) {
 		connections = append(connections, b)
 	}
 	file.Blocks = append(file.Blocks, connections...)
-	alone := func(b blocks.Block) error {
-		if check == nil {
-			return nil
-		}
-		return check(blocks.File{Blocks: append(slices.Clone(connections), b)})
-	}
+	refused := r.refused(connections, check)
 	for _, s := range r.slos {
 		if s.sli == nil {
 			s.reject("it has nothing to count: %s", s.why)
-			continue
-		}
-		if err := alone(s.block(false)); err != nil {
+		} else if err := refused[s.at]; err != nil {
 			s.reject("gameday would refuse it: %s", err)
 		}
 	}
 	for _, s := range r.slos {
 		b := s.block(true)
 		r.depend(s, &b)
-		if s.sli == nil {
+		if s.off {
 			b.Off = true
 			result.Kept++
 		} else {
@@ -50,7 +43,7 @@ func (r *reader) assemble(result *Result, check Check) {
 	}
 	for _, p := range r.policies {
 		b := p.block()
-		if err := alone(b); err != nil {
+		if err := refused[p.at]; err != nil {
 			p.at.note(Lost, "gameday would refuse it: %s; it is kept as a comment", err)
 			b.Off = true
 			result.Kept++
@@ -65,12 +58,47 @@ func (r *reader) assemble(result *Result, check Check) {
 	}
 }
 
+// refused tells of what would not be valid why. What is asked about together and is
+// valid need not be asked about one by one.
+func (r *reader) refused(connections []blocks.Block, check Check) map[*node]error {
+	var list []blocks.Block
+	var at []*node
+	for _, s := range r.slos {
+		if s.sli != nil {
+			list, at = append(list, s.block(false)), append(at, s.at)
+		}
+	}
+	for _, p := range r.policies {
+		list, at = append(list, p.block()), append(at, p.at)
+	}
+	found := map[*node]error{}
+	var sift func(from, to int)
+	sift = func(from, to int) {
+		if from == to {
+			return
+		}
+		err := check(blocks.File{Blocks: slices.Concat(connections, list[from:to])})
+		switch {
+		case err == nil:
+		case to-from == 1:
+			found[at[from]] = err
+		default:
+			sift(from, (from+to)/2)
+			sift((from+to)/2, to)
+		}
+	}
+	if check != nil {
+		sift(0, len(list))
+	}
+	return found
+}
+
 // reject keeps an slo as a comment.
 func (s *slo) reject(format string, values ...any) {
 	why := fmt.Sprintf(format, values...)
 	s.at.note(Lost, "the slo %q is kept as a comment: %s", s.id, why)
 	s.comments = append(s.comments, "Not carried over: "+why)
-	s.sli = nil
+	s.off = true
 }
 
 // origin says where the file comes from.
@@ -144,13 +172,13 @@ func (r *reader) depend(s *slo, b *blocks.Block) {
 	for _, n := range s.depends {
 		name := n.text()
 		i := slices.IndexFunc(r.slos, func(other *slo) bool {
-			return other != s && other.sli != nil && (other.name == name || other.id == identifier(name))
+			return other != s && !other.off && (other.name == name || other.id == identifier(name))
 		})
 		switch {
 		case i < 0:
 			unknown = append(unknown, name)
 			n.note(Lost, "there is no slo %q to depend on; kept as a comment", name)
-		case s.sli != nil && r.slos[i].reaches(r, s):
+		case !s.off && r.slos[i].reaches(r, s):
 			unknown = append(unknown, name)
 			n.note(Lost, "%q depends on this one; kept as a comment, as dependencies may not go in a circle", name)
 		default:
@@ -203,18 +231,16 @@ func (p *policy) block() blocks.Block {
 // nameAll gives each thing a name that can stand in a reference, and that no other of
 // its sort has.
 func (r *reader) nameAll() {
-	taken := map[string]*node{}
+	slos, policies, sources := newNames("slo"), newNames("policy"), newNames("prometheus")
 	for _, s := range r.slos {
-		s.id = claim(taken, s.at, s.name, s.prefix, "slo")
+		s.id = slos.claim(s.at, s.name, s.prefix)
 	}
-	taken = map[string]*node{}
 	for _, p := range r.policies {
-		p.id = claim(taken, p.at, p.name, "", "policy")
+		p.id = policies.claim(p.at, p.name, "")
 	}
-	taken = map[string]*node{}
 	ids := map[string]string{}
 	for _, s := range r.sources {
-		s.id = claim(taken, s.at, s.name, "", "prometheus")
+		s.id = sources.claim(s.at, s.name, "")
 		ids[s.name] = s.id
 	}
 	for _, s := range r.slos {
@@ -222,21 +248,33 @@ func (r *reader) nameAll() {
 	}
 }
 
+// names are those of one sort of thing.
+type names struct {
+	sort  string
+	taken map[string]*node
+	last  map[string]int // number that was last put behind a name
+}
+
+func newNames(sort string) *names {
+	return &names{sort: sort, taken: map[string]*node{}, last: map[string]int{}}
+}
+
 // claim finds a name, and says where it is not the one that was written.
-func claim(taken map[string]*node, at *node, name, prefix, what string) string {
+func (l *names) claim(at *node, name, prefix string) string {
 	id := identifier(name)
 	if id == "" {
-		id = what
+		id = l.sort
 	}
-	first, collides := taken[id]
-	if collides && prefix != "" && identifier(prefix) != "" {
+	first, collides := l.taken[id]
+	if collides && identifier(prefix) != "" {
 		id = identifier(prefix) + "-" + id
 	}
 	base := id
-	for n := 2; taken[id] != nil; n++ {
-		id = fmt.Sprintf("%s-%d", base, n)
+	for l.taken[id] != nil {
+		l.last[base] = max(2, l.last[base]+1)
+		id = fmt.Sprintf("%s-%d", base, l.last[base])
 	}
-	taken[id] = at
+	l.taken[id] = at
 	switch {
 	case collides:
 		at.changed("the name %q is taken by what stands in %s on line %d: this one is named %s", name, first.file, first.line, id)

@@ -304,3 +304,18 @@ func TestAQueryWithACommentStaysWhole(t *testing.T) {
 		t.Errorf("%s\n%s", got.said, got.hcl)
 	}
 }
+
+// TestWhatValidateWouldRefuseIsKeptAsAComment has one SLO of that sort among others.
+func TestWhatValidateWouldRefuseIsKeptAsAComment(t *testing.T) {
+	text := "version: prometheus/v1\nservice: s\nslos:\n"
+	for name, function := range map[string]string{"a": "rate", "b": "irate", "c": "rate", "d": "rate", "e": "rate"} {
+		text += fmt.Sprintf("- {name: %s, objective: 99, sli: {events: {error_query: \"sum(%s(a[{{.window}}]))\", total_query: \"sum(rate(b[{{.window}}]))\"}}}\n", name, function)
+	}
+	got := importText(t, "a.yaml", []byte(text))
+	if got.result.SLOs != 4 || got.result.Kept != 1 || !strings.Contains(got.hcl, `#     bad   = "sum(irate(a[$window]))"`) || !strings.Contains(got.said, "gameday would refuse it: ") {
+		t.Errorf("%s\n%s", got.said, got.hcl)
+	}
+	if err := load([]byte(got.hcl)); err != nil {
+		t.Error(err)
+	}
+}

@@ -56,7 +56,6 @@ func (k kinds) read(r *reader, doc *node) {
 // openSLO is a document of kind SLO while it is read. One slo comes of each objective.
 type openSLO struct {
 	slo
-	title      string
 	indicator  *node // where an SLI is written: metadata and spec
 	method     string
 	methodAt   *node

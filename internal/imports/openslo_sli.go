@@ -84,8 +84,6 @@ func (s *slo) counted(at *node, q *query, function string) *query {
 	return counting
 }
 
-var counterName = regexp.MustCompile(`_(total|count|bucket|sum)$`)
-
 // counter says by which function the counts are taken of a metric.
 func counter(ratio *node, q *query) string {
 	at := ratio.get("counter")

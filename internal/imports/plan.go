@@ -36,6 +36,7 @@ type slo struct {
 	sli         *sli
 	// why there is no sli.
 	why string
+	off bool // it is kept as a comment
 }
 
 type calendar struct{ period, zone, start string }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -204,8 +205,6 @@ func (q *query) hasRange() bool {
 	return found
 }
 
-func (q *query) hasWindow() bool { return strings.Contains(q.text, standIn) }
-
 // selectors are all selectors of a tree.
 func selectors(e parser.Expr) []*parser.VectorSelector {
 	var list []*parser.VectorSelector
@@ -292,7 +291,7 @@ func (q *query) quantile() *quantile {
 	name, classic := strings.CutSuffix(found[0].Name, "_bucket")
 	var matchers []string
 	for _, m := range found[0].LabelMatchers {
-		if m.Name != labels.MetricName && m.Name != labels.BucketLabel {
+		if m.Name != model.MetricNameLabel && m.Name != labels.BucketLabel {
 			matchers = append(matchers, m.String())
 		}
 	}
@@ -324,7 +323,7 @@ func (d *division) counts(words string) string {
 	verdict := ""
 	for _, s := range selectors(d.part.root) {
 		for _, m := range s.LabelMatchers {
-			if have[m.String()] || m.Name == labels.MetricName {
+			if have[m.String()] || m.Name == model.MetricNameLabel {
 				continue
 			}
 			positive := m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp

@@ -15,8 +15,7 @@ import (
 	"github.com/gameday-sh/gameday/internal/textsafe"
 )
 
-// What a person writes is far below these limits, and what they let through takes
-// less than a second.
+// What a person writes is far below these limits.
 const (
 	maxBytes = 1 << 20
 	maxNodes = 200_000 // with aliases followed: they can make gigabytes of a few lines
