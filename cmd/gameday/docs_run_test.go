@@ -16,7 +16,7 @@ import (
 // TestEveryCommandInTheDocumentsDoesWhatItSays types the console blocks of each
 // document, one after another in a folder of their own, and compares what comes out
 // with what the document shows. Before a block, the whole scenario that was shown
-// last stands in shop.hcl. "..." stands for any lines; numbers, times and names of
+// last stands in shop.hcl, and what was shown as "yaml name" in name.yaml. "..." stands for any lines; numbers, times and names of
 // runs may differ.
 func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
 	if testing.Short() {
@@ -46,6 +46,9 @@ func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
 			for _, block := range blocks {
 				if block.scenario != "" {
 					write(t, filepath.Join(home, "shop.hcl"), block.scenario)
+				}
+				for name, text := range block.files {
+					write(t, filepath.Join(home, name), text)
 				}
 				got := typeIn(t, home, block.commands)
 				if !sameLines(block.output, got) {
@@ -86,19 +89,22 @@ scenario "first" {
 type consoleBlock struct {
 	commands, output []string
 	scenario         string
+	files            map[string]string
 }
 
 func consoleBlocks(t *testing.T, path string) []consoleBlock {
 	t.Helper()
 	var list []consoleBlock
-	scenario := ""
+	scenario, files := "", map[string]string{}
 	for _, block := range fence.FindAllStringSubmatch(read(t, path), -1) {
 		switch kind, mark := block[1], strings.TrimSpace(block[2]); {
 		case kind == "hcl" && mark != "fragment":
 			scenario = block[3]
+		case kind == "yaml" && mark != "":
+			files[mark+".yaml"] = block[3]
 		case kind == "console":
-			one := consoleBlock{scenario: scenario}
-			scenario = "" // later blocks may have changed the file
+			one := consoleBlock{scenario: scenario, files: files}
+			scenario, files = "", map[string]string{} // later blocks may have changed the files
 			for line := range strings.Lines(block[3]) {
 				line = strings.TrimSuffix(line, "\n")
 				if command, found := strings.CutPrefix(line, "$ "); found {
