@@ -126,6 +126,9 @@ type FaultPlan struct {
 	Name     string
 	Kind     string
 	Schedule Schedule
+	// Dependency names what the system depends on that the fault breaks; empty where the
+	// scenario leaves that to the targets' names.
+	Dependency string
 	// Unfused allows hits without a fuse.
 	Unfused bool
 	Fault   Fault

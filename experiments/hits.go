@@ -193,7 +193,7 @@ func (b *hitBook) lastVerified() time.Time {
 func (b *hitBook) summary(slot Slot) FaultResult {
 	s := slot.Plan.Schedule
 	f := FaultResult{
-		Name: slot.Plan.Name, Kind: slot.Plan.Kind, Origin: slot.Plan.Origin,
+		Name: slot.Plan.Name, Kind: slot.Plan.Kind, Origin: slot.Plan.Origin, Dependency: slot.Plan.Dependency,
 		At: slot.Start, After: s.After, Duration: s.Duration, Rounds: len(slot.Rounds),
 	}
 	if s.Every.Max > 0 {

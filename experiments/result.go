@@ -90,17 +90,19 @@ type HypothesisResult struct {
 
 // FaultResult is a fault as planned and what came of it.
 type FaultResult struct {
-	Name     string        `json:"name"`
-	Kind     string        `json:"kind"`
-	Origin   string        `json:"origin,omitempty"`
-	At       time.Duration `json:"at_ns"`
-	After    string        `json:"after,omitempty"`
-	Duration time.Duration `json:"duration_ns"`
-	Every    string        `json:"every,omitempty"`
-	Rounds   int           `json:"rounds"`
-	Hits     int           `json:"hits"`     // planned
-	Injected int           `json:"injected"` // proven
-	Restored int           `json:"restored"` // proven
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Origin string `json:"origin,omitempty"`
+	// Dependency is what the scenario says that the fault breaks, for the matrix.
+	Dependency string        `json:"dependency,omitempty"`
+	At         time.Duration `json:"at_ns"`
+	After      string        `json:"after,omitempty"`
+	Duration   time.Duration `json:"duration_ns"`
+	Every      string        `json:"every,omitempty"`
+	Rounds     int           `json:"rounds"`
+	Hits       int           `json:"hits"`     // planned
+	Injected   int           `json:"injected"` // proven
+	Restored   int           `json:"restored"` // proven
 }
 
 // HitResult is a hit and its life.

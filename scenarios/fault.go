@@ -11,12 +11,13 @@ import (
 
 // faultBlock is the attributes that every fault has: its schedule.
 type faultBlock struct {
-	At       time.Duration      `hcl:"at,optional" default:"0s" doc:"When it begins, counted from the start of the disruption, or from the end of the fault in after."`
-	After    faultName          `hcl:"after,optional" doc:"The fault whose end starts this one." example:"fault.late-payments"`
-	Duration time.Duration      `hcl:"duration,optional" doc:"How long the harm is held. For a fault that is over at once and has every: how long its rounds go on." example:"2m"`
-	Every    *experiments.Range `hcl:"every,optional" doc:"The time from the start of one round to the start of the next; of a range, each is drawn. Left out: one round." example:"30s..120s"`
-	Times    *int               `hcl:"times,optional" doc:"How many rounds at most." example:"5"`
-	Unfused  bool               `hcl:"unfused,optional" default:"false" doc:"Allows harm that nothing would end if the runner and its machine died."`
+	At         time.Duration      `hcl:"at,optional" default:"0s" doc:"When it begins, counted from the start of the disruption, or from the end of the fault in after."`
+	After      faultName          `hcl:"after,optional" doc:"The fault whose end starts this one." example:"fault.late-payments"`
+	Duration   time.Duration      `hcl:"duration,optional" doc:"How long the harm is held. For a fault that is over at once and has every: how long its rounds go on." example:"2m"`
+	Every      *experiments.Range `hcl:"every,optional" doc:"The time from the start of one round to the start of the next; of a range, each is drawn. Left out: one round." example:"30s..120s"`
+	Times      *int               `hcl:"times,optional" doc:"How many rounds at most." example:"5"`
+	Dependency string             `hcl:"dependency,optional" doc:"What the system depends on that this breaks, for the resiliency matrix. Left out: the name of the target." example:"payments"`
+	Unfused    bool               `hcl:"unfused,optional" default:"false" doc:"Allows harm that nothing would end if the runner and its machine died."`
 }
 
 func (p *pass) fault(s *assembly, block *hclsyntax.Block) {
@@ -35,12 +36,13 @@ func (p *pass) fault(s *assembly, block *hclsyntax.Block) {
 	out := p.body(block, what, s.faults, nil, &common, value)
 	p.validate(block, what, value, out)
 	plan := &experiments.FaultPlan{
-		Name:     block.Labels[1],
-		Kind:     kind.name,
-		Schedule: experiments.Schedule{At: common.At, After: string(common.After), Duration: common.Duration},
-		Unfused:  common.Unfused,
-		Fault:    fault,
-		Origin:   p.c.origin(header(block)),
+		Name:       block.Labels[1],
+		Kind:       kind.name,
+		Schedule:   experiments.Schedule{At: common.At, After: string(common.After), Duration: common.Duration},
+		Unfused:    common.Unfused,
+		Dependency: common.Dependency,
+		Fault:      fault,
+		Origin:     p.c.origin(header(block)),
 	}
 	p.unsettle(plan.Origin, out)
 	if common.Every != nil {
