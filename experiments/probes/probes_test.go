@@ -35,6 +35,10 @@ func withDefaults[T any](t testing.TB, probe *T) *T {
 	value := reflect.ValueOf(probe).Elem()
 	for i := range value.NumField() {
 		field, text := value.Field(i), value.Type().Field(i).Tag.Get("default")
+		if expect, embedded := field.Addr().Interface().(*Expect); embedded {
+			withDefaults(t, expect)
+			continue
+		}
 		if text == "" {
 			continue
 		}
@@ -48,6 +52,8 @@ func withDefaults[T any](t testing.TB, probe *T) *T {
 			*target, err = strconv.ParseBool(text)
 		case *int:
 			*target, err = strconv.Atoi(text)
+		case *time.Duration:
+			*target, err = experiments.ParseDuration(text)
 		case *[]string:
 			err = json.Unmarshal([]byte(text), target)
 		default:
