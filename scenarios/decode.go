@@ -25,7 +25,7 @@ type pass struct {
 	failedLocals map[string]bool
 
 	slos   map[string]*declaredSLO
-	probes map[string]*experiments.Probed
+	probes map[string]*experiments.Probed // by address: "probe.door", "journey.checkout"
 	// open tells that the connections are open.
 	open bool
 	// unsettled collects, by the origin of a probe or a fault, the attributes that are
@@ -146,6 +146,10 @@ func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Valu
 	}
 	value := cty.NilVal
 	if written != nil {
+		if _, found := capturedIn(written.Expr); found {
+			p.capturing(written, a, field, what, out)
+			return
+		}
 		var ok bool
 		value, ok = p.evaluate(written.Expr, faults)
 		if !ok {
@@ -179,6 +183,22 @@ func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Valu
 		out.failed[a.name] = true
 	default:
 		p.errorf(at, "Wrong value", "The attribute %q of %s: %s.", a.name, what, err)
+		out.failed[a.name] = true
+	}
+}
+
+// capturing decodes an attribute that refers to captured values.
+func (p *pass) capturing(written *hclsyntax.Attribute, a attribute, field reflect.Value, what string, out *outcome) {
+	if p.c.bad[written.Expr] {
+		out.failed[a.name] = true
+		return
+	}
+	switch err := p.templated(written.Expr, field, a.name, what); {
+	case err == nil:
+		out.given[a.name] = written.Expr.Range()
+	case errors.Is(err, errUnknown):
+		out.unknown[a.name] = true
+	default: // reported
 		out.failed[a.name] = true
 	}
 }
@@ -233,7 +253,14 @@ func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, w
 			continue
 		}
 		name := fmt.Sprintf("block %q of %s", a.name, what)
-		if len(nested.Labels) > 0 {
+		label, labelName, labelled := labelOf(a.inner())
+		switch {
+		case labelled && !(p.labels(nested, labelName) && p.freeText(nested, 0)):
+			out.failed[a.name] = true
+			continue
+		case labelled:
+			name = fmt.Sprintf("%s %q of %s", a.name, nested.Labels[0], what)
+		case len(nested.Labels) > 0:
 			p.errorf(nested.LabelRanges[0], "Label not allowed", "The %s has no label; write %s { ... }.", name, a.name)
 		}
 		if first != nil && a.typ.Kind() != reflect.Slice {
@@ -242,6 +269,9 @@ func (p *pass) inner(block *hclsyntax.Block, a attribute, field reflect.Value, w
 		}
 		first = nested
 		value := reflect.New(a.inner())
+		if labelled {
+			value.Elem().Field(label).SetString(nested.Labels[0])
+		}
 		within := p.body(nested, name, faults, nil, value.Interface())
 		p.validate(nested, name, value.Interface(), within)
 		if !within.sound() {

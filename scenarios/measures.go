@@ -33,7 +33,7 @@ type sloBlock struct {
 	Objective   experiments.Percent `hcl:"objective" doc:"The share of events that must be good, above 0% and below 100%; the rest is the error budget." example:"99.9%"`
 	Window      time.Duration       `hcl:"window,optional" default:"30d" doc:"The period that the error budget is for."`
 	Every       time.Duration       `hcl:"every,optional" doc:"The pace: how often its events are counted; at least 100ms. Left out: that of its probe, or what fits the shortest window of its sli."`
-	Probe       *experiments.Probed `hcl:"probe,optional" doc:"The probe whose measurements are its events. Either this or an sli block." example:"probe.front_door"`
+	Probe       *experiments.Probed `hcl:"probe,optional" doc:"The probe or journey whose measurements are its events. Either this or an sli block." example:"probe.front_door"`
 }
 
 // declaredSLO is an slo of this pass, and what it rests on.
@@ -53,8 +53,10 @@ func (p *pass) declare() {
 	p.slos = map[string]*declaredSLO{}
 	p.probes = map[string]*experiments.Probed{}
 	for _, block := range p.c.probes {
-		if p.firstOf("probe."+block.Labels[1], block) {
-			p.probes[block.Labels[1]] = &experiments.Probed{Name: block.Labels[1], Kind: block.Labels[0], Origin: p.c.origin(header(block))}
+		if p.firstOf(addressOf(block), block) {
+			// The kind of a journey is "journey".
+			kind := append([]string{block.Type}, block.Labels...)[len(block.Labels)-1]
+			p.probes[addressOf(block)] = &experiments.Probed{Name: nameOf(block), Kind: kind, Origin: p.c.origin(header(block))}
 		}
 	}
 	for _, block := range p.c.slos {
@@ -63,11 +65,15 @@ func (p *pass) declare() {
 		}
 	}
 	for _, block := range p.c.probes {
-		probed := p.probes[block.Labels[1]]
-		if !p.firstOf("probe."+block.Labels[1], block) {
+		probed := p.probes[addressOf(block)]
+		if !p.firstOf(addressOf(block), block) {
 			probed = &experiments.Probed{} // a duplicate; decoded for its own mistakes
 		}
-		p.probe(block, probed)
+		if block.Type == "journey" {
+			p.journey(block, probed)
+		} else {
+			p.probe(block, probed)
+		}
 	}
 	for _, block := range p.c.slos {
 		slo := p.slos[block.Labels[0]]
@@ -77,6 +83,10 @@ func (p *pass) declare() {
 		p.slo(block, slo)
 	}
 }
+
+// nameOf and addressOf give what references call a block by: "door", "probe.door".
+func nameOf(block *hclsyntax.Block) string    { return block.Labels[len(block.Labels)-1] }
+func addressOf(block *hclsyntax.Block) string { return block.Type + "." + nameOf(block) }
 
 // firstOf tells whether a block is the one that an address stands for.
 func (p *pass) firstOf(address string, block *hclsyntax.Block) bool {
@@ -100,11 +110,16 @@ func (p *pass) probe(block *hclsyntax.Block, into *experiments.Probed) {
 	p.validate(block, what, value, out)
 	p.unsettle(into.Origin, out)
 	p.pace(block, what, common.Every, out)
-	if at, given := out.given["timeout"]; given && (common.Timeout <= 0 || common.Timeout > longestTimeout) {
-		p.errorf(at, "Timeout out of range", "The timeout of one measurement is above 0s and at most %s, so that a system that hangs cannot hold up the guards.", experiments.FormatDuration(longestTimeout))
-	}
+	p.timeout(common.Timeout, out)
 	into.Every, into.Timeout, into.Probe = common.Every, common.Timeout, probe
 	into.Unit = unitOf(value)
+}
+
+// timeout checks a timeout that was written.
+func (p *pass) timeout(timeout time.Duration, out *outcome) {
+	if at, given := out.given["timeout"]; given && (timeout <= 0 || timeout > longestTimeout) {
+		p.errorf(at, "Timeout out of range", "The timeout of one measurement is above 0s and at most %s, so that a system that hangs cannot hold up the guards.", experiments.FormatDuration(longestTimeout))
+	}
 }
 
 // unitOf asks a probe for the unit of its values: by a method, or by an attribute
@@ -152,7 +167,7 @@ func (p *pass) slo(block *hclsyntax.Block, into *declaredSLO) {
 	p.pace(block, what, slo.Every, out)
 	p.rests(block, what, into, out)
 	if slo.Probe != nil {
-		slo.Queries = "measurements of probe." + slo.Probe.Name
+		slo.Queries = "measurements of " + slo.Probe.SeriesName()
 		if slo.Every == 0 {
 			slo.Every = slo.Probe.Every
 		}
@@ -178,7 +193,7 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 	case first != nil && out.has("probe"):
 		p.errorf(header(first), "Two things to measure", "The %s rests on a probe and on an sli block. Keep one of them.", what)
 	case !into.claims:
-		into.unclaimed = p.add(hcl.DiagError, header(block), "SLO that rests on nothing", fmt.Sprintf("The %s has nothing to count. Give it probe = probe.name, or an sli block with its queries.", what))
+		into.unclaimed = p.add(hcl.DiagError, header(block), "SLO that rests on nothing", fmt.Sprintf("The %s has nothing to count. Give it probe = probe.name or journey.name, or an sli block with its queries.", what))
 	}
 }
 

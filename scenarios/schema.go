@@ -48,11 +48,14 @@ func shapeOf(t reflect.Type) shape {
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")
+		if options == "label" {
+			continue // see labelOf
+		}
 		a := attribute{
 			name:     name,
 			index:    []int{i},
 			typ:      field.Type,
-			block:    strings.Contains(options, "block"),
+			block:    options == "block",
 			doc:      field.Tag.Get("doc"),
 			unit:     field.Tag.Get("unit"),
 			example:  field.Tag.Get("example"),
@@ -65,6 +68,18 @@ func shapeOf(t reflect.Type) shape {
 		out = append(out, a)
 	}
 	return out
+}
+
+// labelOf finds the field for the label of a block within a block: step "pay" { }.
+// What the label is comes with it, as the tag names it: "name".
+func labelOf(t reflect.Type) (field int, name string, found bool) {
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("hcl"), ",")
+		if options == "label" {
+			return i, name, true
+		}
+	}
+	return 0, "", false
 }
 
 func (s shape) find(name string) (attribute, bool) {
