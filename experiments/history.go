@@ -249,7 +249,7 @@ func (t *Track) add(began time.Time, s Sample) {
 			bad++
 		}
 	}
-	if s.Condition != OK || s.Why != "" {
+	if s.Condition != OK || s.Why != "" || s.Step != "" {
 		if t.why == nil {
 			t.why = map[int]words{}
 		}

@@ -376,7 +376,7 @@ func TestHTTPValidates(t *testing.T) {
 		{"a method with a space", &HTTP{Method: "GET /"}, []problem{{"method", "not an HTTP method"}}},
 		{"every problem at once", &HTTP{
 			Headers: map[string]experiments.Secret{"a b": secret("x"), "ok": secret("x\ny")},
-			Expect: Expect{Status: []string{"good"}, BodyMatches: "(", BodyNotMatches: "[", JSONPath: "$["}, MaxBody: -1, TLS: &tlsconfig.Block{CertFile: "x.pem"},
+			Expect:  Expect{Status: []string{"good"}, BodyMatches: "(", BodyNotMatches: "[", JSONPath: "$["}, MaxBody: -1, TLS: &tlsconfig.Block{CertFile: "x.pem"},
 		}, []problem{
 			{"headers", `"a b"`}, {"headers", `"ok"`}, {"status", `"good"`}, {"body_matches", "missing closing )"}, {"body_not_matches", "missing closing ]"},
 			{"json_path", "$["}, {"max_body", "0 or more"}, {"tls.cert_file", "without key_file"},
