@@ -232,7 +232,7 @@ func (a attribute) written(text string) string {
 	if t.Kind() == reflect.Pointer && scalar(t.Elem()) {
 		t = t.Elem()
 	}
-	quoted := t == durationType || t == percentType || t == rangeType || t == secretType || t == templateType || t.Kind() == reflect.String && t != faultType
+	quoted := t == durationType || t == percentType || t == rangeType || t == secretType || t.Kind() == reflect.String && t != faultType
 	if !quoted || isQuoted(text) || strings.HasPrefix(text, "env(") || strings.HasPrefix(text, "var.") {
 		return text
 	}

@@ -185,7 +185,7 @@ type testJourney struct {
 
 type testStep struct {
 	Name     string                          `hcl:"name,label"`
-	URL      experiments.Template            `hcl:"url" doc:"Where to go." example:"http://127.0.0.1/${capture.id}"`
+	URL      experiments.Template            `hcl:"url" doc:"Where to go." example:"\"http://127.0.0.1/${capture.id}\""`
 	Headers  map[string]experiments.Template `hcl:"headers,optional" doc:"What to send along." example:"{ Accept = \"text/plain\" }"`
 	Body     experiments.Template            `hcl:"body,optional" doc:"What to send." example:"jsonencode({ id = capture.id })"`
 	Status   []string                        `hcl:"status,optional" default:"[\"2xx\"]" doc:"What is good."`

@@ -22,7 +22,7 @@ type Expect struct {
 	Status         []string `hcl:"status,optional" doc:"Status codes that count as good: single ones, ranges (\"200-299\") or classes (\"2xx\")." default:"[\"2xx\"]"`
 	BodyMatches    string   `hcl:"body_matches,optional" doc:"Regular expression (RE2) that the body must match somewhere." example:"\"status\": ?\"ok\""`
 	BodyNotMatches string   `hcl:"body_not_matches,optional" doc:"Regular expression (RE2) that the body must not match anywhere." example:"(?i)maintenance"`
-	JSONPath       string   `hcl:"json_path,optional" doc:"JSONPath that must name one value in the body; a number there is the probe's value." example:"$.queue.length"`
+	JSONPath       string   `hcl:"json_path,optional" doc:"JSONPath that must name one value in the body; a number there is the value of an http probe." example:"$.queue.length"`
 	JSONEquals     string   `hcl:"json_equals,optional" doc:"What the value at json_path must be; numbers are compared by value." example:"ok"`
 }
 

@@ -22,7 +22,7 @@ import (
 // jsonencode, and refused in a header that they would break.
 type Step struct {
 	Name    string                          `hcl:"name,label"`
-	URL     experiments.Template            `hcl:"url" doc:"Where the request goes, with http:// or https://. Captured values may stand in the path and in the query, where they are escaped." example:"http://127.0.0.1:8080/cart?token=${capture.token}"`
+	URL     experiments.Template            `hcl:"url" doc:"Where the request goes, with http:// or https://. Captured values may stand in the path and in the query, where they are escaped." example:"\"http://127.0.0.1:8080/cart?token=${capture.token}\""`
 	Method  string                          `hcl:"method,optional" doc:"Method of the request. Left out: POST where there is a body or a form, else GET." example:"PUT"`
 	Headers map[string]experiments.Template `hcl:"headers,optional" doc:"Headers of the request; they are not sent on to another host by a redirect." example:"{ Authorization = \"Bearer ${capture.token}\" }"`
 	Body    experiments.Template            `hcl:"body,optional" doc:"Body of the request. Within jsonencode captured values are escaped; elsewhere they stand as they are." example:"jsonencode({ cart = capture.cart, quantity = 2 })"`
