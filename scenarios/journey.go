@@ -66,7 +66,6 @@ func (p *pass) uniqueSteps(journey *hclsyntax.Block, what string) {
 
 // captured says which captured values expressions in one place may refer to.
 type captured struct {
-	step    string
 	earlier []string          // those that steps before this one take
 	takenBy map[string]string // by the name, the step of the journey that takes it first
 	unsure  bool              // the journey has a block that may be a capture

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/hashicorp/hcl/v2"
@@ -242,5 +243,37 @@ func assignTemplate(field reflect.Value, val cty.Value, keep func(string)) error
 		keep(text.AsString())
 	}
 	field.Set(reflect.ValueOf(experiments.NewTemplate(experiments.Piece{Text: text.AsString()})))
+	return nil
+}
+
+// assignMarkedMap converts a map of secrets or templates. Only what is marked as a
+// secret is kept as one.
+func assignMarkedMap(field reflect.Value, val cty.Value, keep func(string)) error {
+	bare, marks := val.UnmarkDeep()
+	if !bare.IsKnown() {
+		return errUnknown
+	}
+	if !bare.CanIterateElements() || bare.Type().IsTupleType() || bare.Type().IsListType() || bare.Type().IsSetType() {
+		return wrongType(bare, field.Type())
+	}
+	if len(marks) == 0 {
+		keep = func(string) {}
+	}
+	out := reflect.MakeMap(field.Type())
+	for key, element := range bare.AsValueMap() {
+		if element.IsNull() {
+			continue
+		}
+		one := reflect.New(field.Type().Elem()).Elem()
+		assignOne := assignSecret
+		if one.Type() == templateType {
+			assignOne, element = assignTemplate, element.WithMarks(marks)
+		}
+		if err := assignOne(one, element, keep); err != nil {
+			return within(err, strconv.Quote(key))
+		}
+		out.SetMapIndex(reflect.ValueOf(key), one)
+	}
+	field.Set(out)
 	return nil
 }
