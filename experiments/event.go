@@ -28,7 +28,7 @@ type Event struct {
 
 	Begin     *Begin     `json:"begin,omitempty"`
 	Hit       *HitEvent  `json:"hit,omitempty"`
-	Series    string     `json:"series,omitempty"` // "probe.front_door", "slo.checkout"
+	Series    string     `json:"series,omitempty"` // "probe.front_door", "journey.checkout", "slo.checkout"
 	Sample    *Sample    `json:"sample,omitempty"`
 	Value     *Float     `json:"value,omitempty"` // of Sample
 	Count     *Count     `json:"count,omitempty"`

@@ -208,11 +208,12 @@ type Track struct {
 	began time.Time
 	at    []time.Duration // since the run began
 	took  []time.Duration
+	idle  map[int]time.Duration // by index, of those that paused
 	value []float64
 	state []sampleState
 	// bad and total count the events up to and including each measurement.
 	bad, total []int32
-	// longest is the most that one measurement took.
+	// longest is the most that one measurement took, its pauses included.
 	longest time.Duration
 	// why holds the words for measurements that have some, by index.
 	why map[int]words
@@ -228,7 +229,7 @@ const (
 
 type words struct {
 	condition Condition
-	why       string
+	why, step string
 }
 
 func (t *Track) add(began time.Time, s Sample) {
@@ -248,13 +249,19 @@ func (t *Track) add(began time.Time, s Sample) {
 			bad++
 		}
 	}
-	if s.Condition != OK || s.Why != "" {
+	if s.Condition != OK || s.Why != "" || s.Step != "" {
 		if t.why == nil {
 			t.why = map[int]words{}
 		}
-		t.why[len(t.at)] = words{s.Condition, s.Why}
+		t.why[len(t.at)] = words{s.Condition, s.Why, s.Step}
 	}
-	t.longest = max(t.longest, s.Took)
+	if s.Idle > 0 {
+		if t.idle == nil {
+			t.idle = map[int]time.Duration{}
+		}
+		t.idle[len(t.at)] = s.Idle
+	}
+	t.longest = max(t.longest, s.Took+s.Idle)
 	t.at = append(t.at, s.At.Sub(began))
 	t.took = append(t.took, s.Took)
 	t.value = append(t.value, s.Value)
@@ -272,11 +279,13 @@ func (t *Track) At(i int) Sample {
 	return Sample{
 		At:        t.began.Add(t.at[i]),
 		Took:      t.took[i],
+		Idle:      t.idle[i],
 		Counted:   t.state[i]&sampleCounted != 0,
 		Good:      t.state[i]&sampleGood != 0,
 		Value:     t.value[i],
 		Condition: words.condition,
 		Why:       words.why,
+		Step:      words.step,
 	}
 }
 
@@ -300,7 +309,7 @@ func (t *Track) Span(from, to time.Time) []Sample {
 func (t *Track) begun(from, to time.Time, visit func(i int)) {
 	first, last := from.Sub(t.began), to.Sub(t.began)
 	for i := t.From(from); i < len(t.at) && t.at[i] <= last+t.longest; i++ {
-		if began := t.at[i] - t.took[i]; began > first && began <= last {
+		if began := t.at[i] - t.took[i] - t.idle[i]; began > first && began <= last {
 			visit(i)
 		}
 	}

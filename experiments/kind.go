@@ -6,7 +6,8 @@ package experiments
 // New returns a pointer to a struct whose exported fields are the attributes of
 // the block, described by tags:
 //
-//	hcl      "latency" (required), "jitter,optional", "tls,block"
+//	hcl      "latency" (required), "jitter,optional", "tls,block"; in a block within
+//	         the block "name,label" is the text behind its type: step "name" { }
 //	doc      one sentence for `gameday explain`
 //	default  the value of an optional attribute, as a scenario would write it
 //	unit     for plain numbers: "KB/s"
@@ -16,8 +17,9 @@ package experiments
 // The types a field may have: string, bool, int, float64, time.Duration,
 // [Percent], [Range], [Secret], []string, map[string]string, map[string]Secret,
 // *SLO, *Probed, a pointer to a connection's struct, and, for blocks, a pointer to
-// or a slice of a struct of the same sort. A pointer to a number, duration or
-// percent stays nil where the attribute is left out.
+// or a slice of a struct of the same sort; in the steps of a journey also [Template]
+// and map[string]Template. A pointer to a number, duration or percent stays nil where
+// the attribute is left out. An embedded struct without a tag stands for its fields.
 //
 // A struct that implements [Validator] is asked after decoding.
 type Kind[T any] struct {

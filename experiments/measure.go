@@ -31,6 +31,9 @@ const (
 type Sample struct {
 	At   time.Time     `json:"at"`
 	Took time.Duration `json:"took_ns"` // how long the measurement took: the latency
+	// Idle is how long the measurement paused on purpose beside that. It began Took and
+	// Idle before At.
+	Idle time.Duration `json:"idle_ns,omitempty"`
 	// Counted tells that the measurement is an event, good or bad. A request that got
 	// no answer is a bad event, not missing data.
 	Counted bool `json:"counted,omitempty"`
@@ -40,6 +43,8 @@ type Sample struct {
 	Condition Condition `json:"condition,omitempty"`
 	// Why says what was seen when it was not good: "503 Service Unavailable".
 	Why string `json:"why,omitempty"`
+	// Step names the step of a journey at which it ended early.
+	Step string `json:"step,omitempty"`
 }
 
 // HasValue tells whether the sample carries a number.
@@ -70,6 +75,8 @@ type Probed struct {
 	// Unit of Value, for people: "s", "requests"; empty where unknown.
 	Unit  string
 	Probe Probe
+	// Journey is what it stands for where it goes a user's way; else nil.
+	Journey *Journey
 	// Origin is where it is declared: "shop.hcl:12".
 	Origin string
 }
@@ -105,5 +112,11 @@ type SLI interface {
 	Shortest() time.Duration
 }
 
-// SeriesName is how a probe is named in results: "probe.front_door".
-func (p *Probed) SeriesName() string { return "probe." + p.Name }
+// SeriesName is how a probe is named in results: "probe.front_door", and
+// "journey.checkout" for one that goes a user's way.
+func (p *Probed) SeriesName() string {
+	if p.Journey != nil {
+		return "journey." + p.Name
+	}
+	return "probe." + p.Name
+}

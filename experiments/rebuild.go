@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 )
 
 // Rebuild makes the result of a run whose runner died, from the events of its
@@ -46,7 +45,7 @@ func Rebuild(events []Event, damaged bool) *Result {
 		case event.Sample != nil:
 			p := byName[event.Series]
 			if p == nil {
-				p = &Probed{Name: strings.TrimPrefix(event.Series, "probe.")}
+				p = measuredBy(event.Series)
 				byName[event.Series] = p
 				probes = append(probes, p)
 			}

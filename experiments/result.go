@@ -34,6 +34,7 @@ type Result struct {
 	Hits       []HitResult        `json:"hits"`
 	Guards     []GuardResult      `json:"guards"`
 	SLOs       []SLOResult        `json:"slos,omitempty"`
+	Journeys   []JourneyResult    `json:"journeys,omitempty"`
 	Stop       *Stop              `json:"stop,omitempty"`
 	// Left lists what could not be proven mended, with what to do.
 	Left []string `json:"left,omitempty"`

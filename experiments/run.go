@@ -401,6 +401,7 @@ func (r *runner) finish(out outcome) {
 		res.Guards = append(res.Guards, *r.guardResult(g))
 	}
 	res.SLOs = r.costs()
+	res.Journeys = r.journeys()
 	res.Series = r.series()
 	res.Stop = r.stop
 	res.Errors = r.errs

@@ -85,8 +85,8 @@ func (c *Floats) UnmarshalJSON(text []byte) error {
 // Series is everything that was measured of one probe or SLO, a column a field,
 // for the report. All columns have the length of At.
 type Series struct {
-	Name string `json:"name"` // "probe.front_door", "slo.checkout"
-	Kind string `json:"kind"` // "probe" or "slo"
+	Name string `json:"name"` // "probe.front_door", "journey.checkout", "slo.checkout"
+	Kind string `json:"kind"` // "probe" (of journeys too) or "slo"
 	Unit string `json:"unit,omitempty"`
 	// At is in seconds since the run began.
 	At Floats `json:"at"`

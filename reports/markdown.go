@@ -80,6 +80,9 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	for _, s := range o.Budgets {
 		fmt.Fprintf(&b, "- **%s** (%s): %s. %s\n", escape(s.Name), escape(s.Objective), escape(s.Events), escape(s.Words))
 	}
+	for _, j := range o.Journeys {
+		fmt.Fprintf(&b, "- **%s** (%s): %s\n", escape(j.Name), escape(j.Criticality), escape(j.Words))
+	}
 	fmt.Fprintf(&b, "- **Users affected**: %s\n- **Revenue**: %s\n\n", fill("how many, and what they saw"), fill("what it cost, if anything"))
 
 	section(&b, "What went well", o.Well, nothingWell, "what people did that helped")

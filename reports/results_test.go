@@ -172,7 +172,7 @@ func edges() map[string]*experiments.Result {
 	unknown.Hypotheses[0].Limit = experiments.Float(math.NaN())
 	return map[string]*experiments.Result{
 		"empty":   {Schema: experiments.ResultSchema, Run: "r", Verdict: experiments.Errored, Began: began},
-		"crashed": crashed, "stopped halfway": halfway, "unknown numbers": unknown,
+		"crashed": crashed, "stopped halfway": halfway, "unknown numbers": unknown, "journeys": travelled(),
 		"invalid": {Schema: experiments.ResultSchema, Run: "r", Verdict: experiments.Invalid, Began: began, Ended: began},
 	}
 }

@@ -29,7 +29,7 @@ type Configuration struct {
 	locals      []*local
 	connections []*connection
 	slos        []*hclsyntax.Block
-	probes      []*hclsyntax.Block
+	probes      []*hclsyntax.Block // and journeys: all that takes measurements
 	policies    []*hclsyntax.Block
 	scenarios   []*hclsyntax.Block
 	declared    map[string]hcl.Range // address -> where it was declared first

@@ -25,7 +25,7 @@ type pass struct {
 	failedLocals map[string]bool
 
 	slos     map[string]*declaredSLO
-	probes   map[string]*experiments.Probed
+	probes   map[string]*experiments.Probed // by address: "probe.door", "journey.checkout"
 	policies map[string]*experiments.Policy
 	// open tells that the connections are open.
 	open bool
@@ -147,6 +147,10 @@ func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Valu
 	}
 	value := cty.NilVal
 	if written != nil {
+		if _, found := capturedIn(written.Expr); found {
+			p.capturing(written, a, field, what, out)
+			return
+		}
 		var ok bool
 		value, ok = p.evaluate(written.Expr, faults)
 		if !ok {
@@ -180,6 +184,22 @@ func (p *pass) attribute(block *hclsyntax.Block, a attribute, field reflect.Valu
 		out.failed[a.name] = true
 	default:
 		p.errorf(at, "Wrong value", "The attribute %q of %s: %s.", a.name, what, err)
+		out.failed[a.name] = true
+	}
+}
+
+// capturing decodes an attribute that refers to captured values.
+func (p *pass) capturing(written *hclsyntax.Attribute, a attribute, field reflect.Value, what string, out *outcome) {
+	if p.c.bad[written.Expr] {
+		out.failed[a.name] = true
+		return
+	}
+	switch err := p.templated(written.Expr, field, a.name, what); {
+	case err == nil:
+		out.given[a.name] = written.Expr.Range()
+	case errors.Is(err, errUnknown):
+		out.unknown[a.name] = true
+	default: // reported
 		out.failed[a.name] = true
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gameday-sh/gameday/experiments"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -52,6 +53,8 @@ type topic struct {
 	title                     string
 	example                   string         // where no shipped scenario has one
 	more                      []AttributeDoc // attributes that are not decoded as values
+	// kind is what the language is given for the block, whose attributes it has too.
+	kind func(Language) row
 }
 
 // topics are the blocks of the language, in the order in which they are explained.
@@ -63,7 +66,7 @@ func topics() []topic {
 			structs: []any{&scenarioBlock{}},
 		}, {
 			name: "hypothesis", form: `hypothesis "statement"`, summary: "What should hold before, during and after the faults",
-			text:    "It is about exactly one slo or probe, and has at most one limit (at_least, or one of those that end in _at_most and _at_least). Without a limit, each measurement of a probe must be good, and an slo must meet its objective.",
+			text:    "It is about exactly one slo, probe or journey, and has at most one limit (at_least, or one of those that end in _at_most and _at_least). Without a limit, each measurement of a probe must be good, and an slo must meet its objective.",
 			structs: []any{&hypothesisBlock{}},
 		}, {
 			name: "fault", form: `fault "kind" "name"`, summary: "What to break, when and for how long",
@@ -85,6 +88,11 @@ func topics() []topic {
 		}, {
 			name: "probe", form: `probe "kind" "name"`, summary: "Takes one measurement after another",
 			structs: []any{&probeBlock{}}, title: "Pace (every probe)",
+		}, {
+			name: "journey", form: `journey "name"`, summary: "A user's way through the system in steps, which is measured as one",
+			text:    "A reference journey.name goes wherever a probe may be named. A measurement is good if every step is, and takes as long as all steps together. A step that fails ends it, and is named by the reason. Every measurement is a user of its own: with new connections, without cookies, keeping those that it is given. What a step captures, later steps write as capture.name: in url, headers, body and form; alone, in a text, and within jsonencode(...). It is taken for a secret: no sample and no report quotes it.",
+			structs: []any{&journeyBlock{}},
+			kind:    func(l Language) row { return rows([]experiments.Kind[experiments.JourneyProbe]{l.Journey})[0] },
 		}, {
 			name: "variable", form: `variable "name"`, summary: "A value that may be given from outside",
 			text:    "The value comes from --var name=value, else from --var-file, else from GAMEDAY_VAR_name in the environment, else from default. The value null stands for leaving the attribute out in which the variable is used.",
@@ -141,6 +149,10 @@ func (d describer) topic(t topic) BlockDoc {
 	for _, value := range t.structs {
 		doc.Groups = append(doc.Groups, Group{Title: t.title, Attributes: slices.Concat(t.more, d.attributes(value))})
 	}
+	if t.kind != nil {
+		own := &doc.Groups[len(doc.Groups)-1]
+		own.Attributes = append(own.Attributes, d.attributes(t.kind(d.language).make())...)
+	}
 	return doc
 }
 
@@ -190,6 +202,9 @@ func (d describer) describe(t reflect.Type) []AttributeDoc {
 		}
 		if a.block {
 			doc.Type = "a block"
+			if _, label, labelled := labelOf(a.inner()); labelled {
+				doc.Type = "a block with a " + label
+			}
 			doc.Repeated = a.typ.Kind() == reflect.Slice
 			doc.Inner = d.describe(a.inner())
 		} else if kind, isConnection := d.connectionKind(a.typ); isConnection {

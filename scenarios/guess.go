@@ -76,6 +76,9 @@ func unquote(val cty.Value, want reflect.Type) string {
 	if root == "" || val.Type() != cty.String || !val.IsKnown() || val.IsNull() {
 		return ""
 	}
+	if want == probedType && strings.HasPrefix(val.AsString(), "journey.") {
+		root = "journey"
+	}
 	name := strings.TrimPrefix(val.AsString(), root+".")
 	if !hclsyntax.ValidIdentifier(name) {
 		return ""

@@ -13,7 +13,7 @@ import (
 // hypothesisBlock is the attributes of a hypothesis.
 type hypothesisBlock struct {
 	SLO   *experiments.SLO    `hcl:"slo,optional" doc:"The slo whose events it is about. Either this or probe." example:"slo.checkout"`
-	Probe *experiments.Probed `hcl:"probe,optional" doc:"The probe whose measurements it is about. Either this or slo." example:"probe.front_door"`
+	Probe *experiments.Probed `hcl:"probe,optional" doc:"The probe or journey whose measurements it is about. Either this or slo." example:"probe.front_door"`
 
 	AtLeast      *experiments.Percent `hcl:"at_least,optional" doc:"At least this share of the events is good. Left out, with an slo: its objective." example:"99.5%"`
 	P50AtMost    *time.Duration       `hcl:"p50_at_most,optional" doc:"Half of the measurements take at most this long." example:"100ms"`

@@ -24,6 +24,7 @@ func testLanguage() (Language, *[]string) {
 			{Name: "http", Summary: "Sends a request", New: func() experiments.Probe { return new(testHTTP) }},
 			{Name: "gauge", Summary: "Reads a number", New: func() experiments.Probe { return new(testGauge) }},
 		},
+		Journey: experiments.Kind[experiments.JourneyProbe]{Name: "journey", Summary: "A way in steps", New: func() experiments.JourneyProbe { return new(testJourney) }},
 		SLIs: []experiments.Kind[experiments.SLI]{
 			{Name: "events", Summary: "Counts bad and all events", New: func() experiments.SLI { return new(testEvents) }},
 		},
@@ -177,6 +178,41 @@ type testGauge struct {
 }
 
 func (p *testGauge) Measure(context.Context) experiments.Sample { return experiments.Sample{} }
+
+type testJourney struct {
+	Steps []testStep `hcl:"step,block" doc:"What is done."`
+}
+
+type testStep struct {
+	Name     string                          `hcl:"name,label"`
+	URL      experiments.Template            `hcl:"url" doc:"Where to go." example:"\"http://127.0.0.1/${capture.id}\""`
+	Headers  map[string]experiments.Template `hcl:"headers,optional" doc:"What to send along." example:"{ Accept = \"text/plain\" }"`
+	Body     experiments.Template            `hcl:"body,optional" doc:"What to send." example:"jsonencode({ id = capture.id })"`
+	Status   []string                        `hcl:"status,optional" default:"[\"2xx\"]" doc:"What is good."`
+	Pause    time.Duration                   `hcl:"pause,optional" default:"0s" doc:"How long to think."`
+	Captures []testCapture                   `hcl:"capture,block" doc:"What to take."`
+}
+
+type testCapture struct {
+	Name   string `hcl:"name,label"`
+	Regexp string `hcl:"regexp" doc:"What to look for." example:"id=(.*)"`
+}
+
+func (j *testJourney) Measure(context.Context) experiments.Sample { return experiments.Sample{} }
+
+func (j *testJourney) Pauses() (sum time.Duration) {
+	for _, step := range j.Steps {
+		sum += step.Pause
+	}
+	return sum
+}
+
+func (j *testJourney) Validate() []experiments.Problem {
+	if len(j.Steps) == 0 {
+		return []experiments.Problem{{Summary: "Journey without a step", Detail: "Add step \"name\" { ... }."}}
+	}
+	return nil
+}
 
 type testEvents struct {
 	Bad        string          `hcl:"bad" doc:"Query of bad events." example:"sum(rate(bad[$window]))"`

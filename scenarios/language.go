@@ -16,6 +16,8 @@ var Examples embed.FS
 type Language struct {
 	Connections []experiments.Kind[experiments.Connection]
 	Probes      []experiments.Kind[experiments.Probe]
+	// Journey is what `journey` blocks decode into, beside what the language gives them.
+	Journey experiments.Kind[experiments.JourneyProbe]
 	// SLIs are the kinds of `sli` blocks; DefaultSLI is that of one without a label.
 	SLIs   []experiments.Kind[experiments.SLI]
 	Faults []experiments.Kind[experiments.Fault]

@@ -316,13 +316,13 @@ func (p *pass) unused() {
 		return // a library: others may use what it declares
 	}
 	for _, block := range slices.Concat(c.slos, c.probes, c.policies) {
-		name := block.Labels[len(block.Labels)-1]
+		address := addressOf(block)
 		switch {
-		case c.used[block.Type+"."+name]:
+		case c.used[address]:
 		case block.Type == "error_budget_policy":
-			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s.%s, so it decides nothing. Write policy = %s.%s in a scenario or an slo, or take it out.", block.Type, name, block.Type, name)
+			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s, so it decides nothing. Write policy = %s in a scenario or an slo, or take it out.", address, address)
 		default:
-			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s.%s, so it is not measured. Use it in a hypothesis or a guard, or take it out.", block.Type, name)
+			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s, so it is not measured. Use it in a hypothesis or a guard, or take it out.", address)
 		}
 	}
 }

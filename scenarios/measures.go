@@ -25,7 +25,7 @@ type probeBlock struct {
 	Timeout time.Duration `hcl:"timeout,optional" default:"2s" doc:"How long one measurement may take; at most 1m."`
 }
 
-// declare decodes policies, probes and slos. All exist, still empty, before the first is
+// declare decodes policies, probes, journeys and slos. All exist, still empty, before the first is
 // decoded, so that they may refer to each other in any order.
 func (p *pass) declare() {
 	p.slos = map[string]*declaredSLO{}
@@ -38,8 +38,10 @@ func (p *pass) declare() {
 		}
 	}
 	for _, block := range p.c.probes {
-		if p.firstOf("probe."+block.Labels[1], block) {
-			p.probes[block.Labels[1]] = &experiments.Probed{Name: block.Labels[1], Kind: block.Labels[0], Origin: p.c.origin(header(block))}
+		if p.firstOf(addressOf(block), block) {
+			// The kind of a journey is "journey".
+			kind := append([]string{block.Type}, block.Labels...)[len(block.Labels)-1]
+			p.probes[addressOf(block)] = &experiments.Probed{Name: nameOf(block), Kind: kind, Origin: p.c.origin(header(block))}
 		}
 	}
 	for _, block := range p.c.slos {
@@ -48,11 +50,15 @@ func (p *pass) declare() {
 		}
 	}
 	for _, block := range p.c.probes {
-		probed := p.probes[block.Labels[1]]
-		if !p.firstOf("probe."+block.Labels[1], block) {
+		probed := p.probes[addressOf(block)]
+		if !p.firstOf(addressOf(block), block) {
 			probed = &experiments.Probed{} // a duplicate; decoded for its own mistakes
 		}
-		p.probe(block, probed)
+		if block.Type == "journey" {
+			p.journey(block, probed)
+		} else {
+			p.probe(block, probed)
+		}
 	}
 	for _, block := range p.c.slos {
 		slo := p.slos[block.Labels[0]]
@@ -63,6 +69,10 @@ func (p *pass) declare() {
 	}
 	p.dependencies()
 }
+
+// nameOf and addressOf give what references call a block by: "door", "probe.door".
+func nameOf(block *hclsyntax.Block) string    { return block.Labels[len(block.Labels)-1] }
+func addressOf(block *hclsyntax.Block) string { return block.Type + "." + nameOf(block) }
 
 // firstOf tells whether a block is the one that an address stands for.
 func (p *pass) firstOf(address string, block *hclsyntax.Block) bool {
@@ -86,11 +96,16 @@ func (p *pass) probe(block *hclsyntax.Block, into *experiments.Probed) {
 	p.validate(block, what, value, out)
 	p.unsettle(into.Origin, out)
 	p.pace(block, what, common.Every, out)
-	if at, given := out.given["timeout"]; given && (common.Timeout <= 0 || common.Timeout > longestTimeout) {
-		p.errorf(at, "Timeout out of range", "The timeout of one measurement is above 0s and at most %s, so that a system that hangs cannot hold up the guards.", experiments.FormatDuration(longestTimeout))
-	}
+	p.timeout(common.Timeout, out)
 	into.Every, into.Timeout, into.Probe = common.Every, common.Timeout, probe
 	into.Unit = unitOf(value)
+}
+
+// timeout checks a timeout that was written.
+func (p *pass) timeout(timeout time.Duration, out *outcome) {
+	if at, given := out.given["timeout"]; given && (timeout <= 0 || timeout > longestTimeout) {
+		p.errorf(at, "Timeout out of range", "The timeout of one measurement is above 0s and at most %s, so that a system that hangs cannot hold up the guards.", experiments.FormatDuration(longestTimeout))
+	}
 }
 
 // unitOf asks a probe for the unit of its values: by a method, or by an attribute

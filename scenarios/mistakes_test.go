@@ -134,7 +134,7 @@ scenario "s" {
 		{`sli {`, `sly {`, `4: Unknown block: The slo "checkout" has no block "sly". Did you mean "sli"?`},
 		{"  sli {\n    bad   = \"a\"\n    total = \"b\"\n  }\n", "", `17: Guard on an SLO that is never measured: `},
 		{`probe = probe.door`, `probe = door`, `14: Incomplete reference: A reference begins with what it refers to. Did you mean "probe.door"?`},
-		{`probe = probe.door`, `probe = "door"`, `14: Wrong type: The attribute "probe" of hypothesis "it answers": This is a text; a reference to a probe is needed: write probe.door without quotes.`},
+		{`probe = probe.door`, `probe = "door"`, `14: Wrong type: The attribute "probe" of hypothesis "it answers": This is a text; a reference to a probe or a journey is needed: write probe.door without quotes.`},
 		{`probe = probe.door`, `probe = "probe.door"`, `14: Wrong type: `},
 		{`after    = fault.kill`, `after    = "kill"`, `19: Wrong type: The attribute "after" of fault "pod_kill": This is a text; a reference to a fault is needed: write fault.kill without quotes.`},
 		{`after    = fault.kill`, `after    = kill`, `19: Incomplete reference: `},

@@ -11,14 +11,15 @@ import (
 )
 
 // measuring are the first words of references to what is measured and how it is judged.
-var measuring = []string{"slo", "probe", "error_budget_policy"}
+var measuring = []string{"slo", "probe", "journey", "error_budget_policy"}
 
 // roots says what expressions in one place may refer to.
 type roots struct {
-	measures bool     // slo, probe and error_budget_policy
-	scenario bool     // fault
-	faults   []string // those of the scenario
-	unsure   bool     // a fault of the scenario is not among them
+	measures bool      // slo, probe, journey and error_budget_policy
+	scenario bool      // fault
+	faults   []string  // those of the scenario
+	unsure   bool      // a fault of the scenario is not among them
+	captured *captured // capture; nil outside of the steps of a journey
 }
 
 // checkReferences looks at every expression of the configuration before any is
@@ -32,6 +33,10 @@ func (p *pass) checkReferences() {
 		p.checkBody(instance.block.Body, roots{})
 	}
 	for _, block := range slices.Concat(c.probes, c.slos, c.policies) {
+		if block.Type == "journey" {
+			p.checkJourney(block)
+			continue
+		}
 		p.checkBody(block.Body, roots{measures: true})
 	}
 	for _, block := range c.scenarios {
@@ -93,6 +98,8 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	kind, isConnection := findRow(p.c.connectionKinds, root)
 	switch {
 	case root == "var" || root == "local":
+	case root == "capture":
+		return p.checkCapture(traversal, where)
 	case where.measures && slices.Contains(measuring, root):
 	case where.scenario && root == "fault":
 	case isConnection:
@@ -101,6 +108,7 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 		p.errorf(traversal.SourceRange(), "Reference not allowed here", "%s cannot be referred to from here: %s", root, map[string]string{
 			"slo":                 "an slo is referred to from the slos, hypotheses, faults and guards.",
 			"probe":               "a probe is referred to from the slos, hypotheses, faults and guards.",
+			"journey":             "a journey is referred to from the slos, hypotheses, faults and guards.",
 			"error_budget_policy": "a policy is referred to from the slos and scenarios.",
 			"fault":               "a fault is referred to from its own scenario only.",
 		}[root])
@@ -117,7 +125,7 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	return p.checkNamed(traversal, root, name, nameAt, where)
 }
 
-// checkNamed checks var.x, local.x, slo.x, probe.x and fault.x.
+// checkNamed checks var.x, local.x, slo.x, probe.x, journey.x and fault.x.
 func (p *pass) checkNamed(traversal hcl.Traversal, root, name string, at hcl.Range, where roots) bool {
 	word := map[string]string{"var": "variable", "local": "local"}[root]
 	if word == "" {
@@ -135,6 +143,10 @@ func (p *pass) checkNamed(traversal hcl.Traversal, root, name string, at hcl.Ran
 		address := root + "." + name
 		if _, found := p.c.declared[address]; !found {
 			if p.c.unsure(root) {
+				return false
+			}
+			if other := p.c.elsewhere(root, name); other != "" {
+				p.add(hcl.DiagError, traversal.SourceRange(), "Reference to nothing", fmt.Sprintf("There is no %s %q. Did you mean %q?", word, name, other)).Extra = suggestion(other)
 				return false
 			}
 			p.unknown(at, "Reference to nothing", fmt.Sprintf("There is no %s %q.", word, name), name, p.c.declaredNames(root), fmt.Sprintf("No %s is declared.", word))
@@ -214,6 +226,9 @@ func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, r
 	if where.scenario {
 		known = append(known, "fault")
 	}
+	if where.captured != nil {
+		known = append(known, "capture")
+	}
 	known = append(known, names(p.c.connectionKinds)...)
 	sentence := fmt.Sprintf("References do not begin with %q.", root)
 	p.unknown(at, "Reference to nothing", sentence, root, known, "")
@@ -222,6 +237,16 @@ func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, r
 // unsure tells that references which begin with root may lead to something that
 // could not be read.
 func (c *Configuration) unsure(root string) bool { return c.partial || c.uncertain[root] }
+
+// elsewhere finds a name under another word that may stand where root does: probes
+// and journeys are measured alike.
+func (c *Configuration) elsewhere(root, name string) string {
+	other := map[string]string{"probe": "journey", "journey": "probe"}[root] + "." + name
+	if _, found := c.declared[other]; found {
+		return other
+	}
+	return ""
+}
 
 // declaredNames lists the names declared under a root, in the order of the files.
 func (c *Configuration) declaredNames(root string) []string {
@@ -267,7 +292,7 @@ func (p *pass) scope(expression hcl.Expression, faults map[string]cty.Value) *hc
 	return context
 }
 
-// lookup gives the value of var.x, local.x, slo.x, probe.x or fault.x. What failed
+// lookup gives the value of var.x, local.x, slo.x, probe.x, journey.x or fault.x. What failed
 // is unknown, so that it is not reported twice.
 func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value {
 	switch root {
@@ -283,9 +308,9 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 		if slo, found := p.slos[name]; found {
 			return cty.CapsuleVal(handleType, &handle{"slo." + name, slo.value})
 		}
-	case "probe":
-		if probe, found := p.probes[name]; found {
-			return cty.CapsuleVal(handleType, &handle{"probe." + name, probe})
+	case "probe", "journey":
+		if probe, found := p.probes[root+"."+name]; found {
+			return cty.CapsuleVal(handleType, &handle{root + "." + name, probe})
 		}
 	case "error_budget_policy":
 		if policy, found := p.policies[name]; found {
@@ -304,6 +329,9 @@ func (c *Configuration) addressesOf(name string, where roots) []string {
 	roots := []string{"var", "local"}
 	if where.measures {
 		roots = append(roots, measuring...)
+	}
+	if where.captured != nil && slices.Contains(where.captured.earlier, name) {
+		return []string{"capture." + name}
 	}
 	if slices.Contains(where.faults, name) {
 		return []string{"fault." + name}

@@ -168,7 +168,7 @@ func (s *assembly) uses(probe *experiments.Probed, slo *experiments.SLO) {
 // measured lists what the scenario measures, in the order of the files.
 func (p *pass) measured(s *assembly) {
 	for _, block := range p.c.probes {
-		if probe := p.probes[block.Labels[1]]; s.probes[probe] && !slices.Contains(s.experiment.Probes, probe) {
+		if probe := p.probes[addressOf(block)]; s.probes[probe] && !slices.Contains(s.experiment.Probes, probe) {
 			s.experiment.Probes = append(s.experiment.Probes, probe)
 		}
 	}

@@ -22,7 +22,7 @@ type sloBlock struct {
 	Window      time.Duration       `hcl:"window,optional" default:"30d" doc:"The period that the error budget is for: always the last so much. Or a calendar block."`
 	Calendar    *calendarBlock      `hcl:"calendar,block" doc:"The period that the error budget is for, where it begins anew with each month, say."`
 	Every       time.Duration       `hcl:"every,optional" doc:"The pace: how often its events are counted; at least 100ms. Left out: that of its probe, or what fits the shortest window of its sli."`
-	Probe       *experiments.Probed `hcl:"probe,optional" doc:"The probe whose measurements are its events. Either this or an sli block." example:"probe.front_door"`
+	Probe       *experiments.Probed `hcl:"probe,optional" doc:"The probe or journey whose measurements are its events. Either this or an sli block." example:"probe.front_door"`
 	Owner       string              `hcl:"owner,optional" doc:"Who answers for it." example:"team-checkout"`
 	Runbook     string              `hcl:"runbook,optional" doc:"Address of the page that says what to do when its budget burns." example:"https://wiki.example.com/checkout"`
 	Labels      map[string]string   `hcl:"labels,optional" doc:"Labels of its rules and alerts." example:"{ tier = \"1\" }"`
@@ -108,7 +108,7 @@ func (p *pass) slo(block *hclsyntax.Block, into *declaredSLO) {
 	p.pace(block, what, slo.Every, out)
 	p.rests(block, what, into, out)
 	if slo.Probe != nil {
-		slo.Queries = "measurements of probe." + slo.Probe.Name
+		slo.Queries = "measurements of " + slo.Probe.SeriesName()
 		if slo.Every == 0 {
 			slo.Every = slo.Probe.Every
 		}
@@ -214,7 +214,7 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 	case first != nil && out.has("probe"):
 		p.errorf(header(first), "Two things to measure", "The %s rests on a probe and on an sli block. Keep one of them.", what)
 	case !into.claims:
-		into.unclaimed = p.add(hcl.DiagError, header(block), "SLO that rests on nothing", fmt.Sprintf("The %s has nothing to count. Give it probe = probe.name, or an sli block with its queries.", what))
+		into.unclaimed = p.add(hcl.DiagError, header(block), "SLO that rests on nothing", fmt.Sprintf("The %s has nothing to count. Give it probe = probe.name or journey.name, or an sli block with its queries.", what))
 	}
 }
 

@@ -70,6 +70,9 @@ func assign(field reflect.Value, val cty.Value, keep func(string)) error {
 	if t.Kind() == reflect.Map && t.Elem() == secretType || t == secretType {
 		return assignSecret(field, val, keep)
 	}
+	if t == templateType || t == templateMapType {
+		return assignTemplate(field, val, keep)
+	}
 	if val.ContainsMarked() {
 		return wrongValue("Secret in a plain attribute", "The value comes from env() or from a sensitive variable, and this attribute may be printed and stored. Use an attribute made for secrets, such as `headers`; or, if the value is no secret, write nonsensitive(...) around it.")
 	}
@@ -104,7 +107,7 @@ func assign(field reflect.Value, val cty.Value, keep func(string)) error {
 // scalar tells whether values of the type are written as one text or number.
 func scalar(t reflect.Type) bool {
 	switch t {
-	case durationType, rangeType, percentType, amountType, secretType, faultType:
+	case durationType, rangeType, percentType, amountType, secretType, faultType, templateType:
 		return true
 	}
 	switch t.Kind() {
@@ -116,30 +119,7 @@ func scalar(t reflect.Type) bool {
 
 func assignSecret(field reflect.Value, val cty.Value, keep func(string)) error {
 	if field.Kind() == reflect.Map {
-		bare, marks := val.UnmarkDeep()
-		if !bare.IsKnown() {
-			return errUnknown
-		}
-		if !bare.CanIterateElements() || bare.Type().IsTupleType() || bare.Type().IsListType() || bare.Type().IsSetType() {
-			return wrongType(bare, field.Type())
-		}
-		out := reflect.MakeMap(field.Type())
-		for key, element := range bare.AsValueMap() {
-			if element.IsNull() {
-				continue
-			}
-			keepElement := func(string) {}
-			if len(marks) > 0 {
-				keepElement = keep
-			}
-			one := reflect.New(secretType).Elem()
-			if err := assignSecret(one, element, keepElement); err != nil {
-				return within(err, strconv.Quote(key))
-			}
-			out.SetMapIndex(reflect.ValueOf(key), one)
-		}
-		field.Set(out)
-		return nil
+		return assignMarkedMap(field, val, keep)
 	}
 	bare, _ := val.UnmarkDeep()
 	if !bare.IsKnown() {
@@ -411,12 +391,14 @@ func typeName(t reflect.Type) string {
 		return "a duration or a range of durations"
 	case secretType:
 		return "a secret text"
+	case templateType:
+		return "a text that may hold captured values"
 	case amountType:
 		return "a number or a duration"
 	case sloType:
 		return "a reference to an slo"
 	case probedType:
-		return "a reference to a probe"
+		return "a reference to a probe or a journey"
 	case policyType:
 		return "a reference to an error_budget_policy"
 	case faultType:
@@ -451,6 +433,8 @@ func plural(t reflect.Type) string {
 		return "ranges of durations"
 	case "number or a duration":
 		return "numbers"
+	case "text that may hold captured values":
+		return "texts that may hold captured values"
 	}
 	if head, rest, found := strings.Cut(word, " to "); found {
 		return head + "s to " + rest

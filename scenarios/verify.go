@@ -23,12 +23,13 @@ func (l Language) Verify() error {
 	v.table("guard", rows(l.Guards), nil)
 	v.table("probe", rows(l.Probes), attributeNames(probeBlock{}))
 	v.table("sli", rows(l.SLIs), nil)
+	v.table("journey", rows([]experiments.Kind[experiments.JourneyProbe]{l.Journey}), attributeNames(journeyBlock{}))
 	for _, name := range l.DefaultGuards {
 		if _, found := experiments.Find(l.Guards, name); !found {
 			v.problem("default guard %q: there is no guard of that kind", name)
 		}
 	}
-	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &policyBlock{}, &probeBlock{}, &variableBlock{}, &validationBlock{}} {
+	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &policyBlock{}, &probeBlock{}, &journeyBlock{}, &variableBlock{}, &validationBlock{}} {
 		v.fields(fmt.Sprintf("%T", own), reflect.TypeOf(own).Elem())
 	}
 	return errors.Join(v.problems...)

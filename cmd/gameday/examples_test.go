@@ -21,6 +21,7 @@ import (
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/reports"
 	"github.com/gameday-sh/gameday/scenarios"
 )
 
@@ -29,6 +30,7 @@ import (
 // name it, and what is to be true of it after the run.
 var worlds = map[string]func(*testing.T) (flags []string, after func(output string)){
 	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld,
+	"journeys": journeysWorld,
 }
 
 // elsewhere says of examples why they are not run here.
@@ -208,6 +210,48 @@ func longestGap(t *testing.T, lines string) time.Duration {
 		last = at
 	}
 	return time.Duration(longest)
+}
+
+// journeysWorld needs nothing; what the run leaves tells where users were stopped.
+func journeysWorld(t *testing.T) ([]string, func(string)) {
+	return nil, func(output string) {
+		report := regexp.MustCompile(`(?m)^ *report +(\S+)/report\.md$`).FindStringSubmatch(output)
+		if report == nil {
+			t.Fatalf("the run names no report:\n%s", output)
+		}
+		stored, err := os.Open(filepath.Join(report[1], "result.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := stored.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		result, err := reports.Load(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range result.Journeys {
+			last := j.Steps[len(j.Steps)-1]
+			switch {
+			case j.Total < 10:
+				t.Errorf("journey %s was taken %d times", j.Name, j.Total)
+			case j.Name != "checkout" && j.Bad > 0:
+				t.Errorf("journey %s failed while only payments were broken: %+v", j.Name, j)
+			case j.Name == "checkout" && (j.Criticality != experiments.Critical || last.Name != "Complete order" || last.Bad == 0 || last.Bad != j.Bad):
+				t.Errorf("nobody could pay, and the journey came to %+v", j)
+			}
+		}
+		if len(result.Journeys) != 3 {
+			t.Errorf("the result has %d journeys, want 3", len(result.Journeys))
+		}
+		for _, name := range []string{"result.json", "report.md", "report.html", "journal"} {
+			if text, err := os.ReadFile(filepath.Join(report[1], name)); err != nil || strings.Contains(string(text), "tea-for-two") {
+				t.Errorf("%s holds the password, or cannot be read: %v", name, err)
+			}
+		}
+	}
 }
 
 // measuringWorld is a healthy neighbour that speaks gRPC.

@@ -27,6 +27,7 @@ func language() scenarios.Language {
 	return scenarios.Language{
 		Connections:   slices.Concat(prom.Connections(), []experiments.Kind[experiments.Connection]{toxiproxy.Connection(), kube.Connection()}, sandbox.Connections()),
 		Probes:        probes.Kinds(),
+		Journey:       probes.JourneyKind(),
 		SLIs:          prom.SLIs(),
 		Faults:        faults.Kinds(),
 		Guards:        guards.Kinds(),

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -28,23 +25,19 @@ import (
 // anew and sees every reset. Measurements that overlap have a connection each, also
 // over HTTP/2, and one of these is kept.
 type HTTP struct {
-	URL             string                        `hcl:"url" doc:"Where the request goes, with http:// or https://." example:"http://127.0.0.1:8080/healthz"`
-	Method          string                        `hcl:"method,optional" doc:"Method of the request." default:"GET"`
-	Headers         map[string]experiments.Secret `hcl:"headers,optional" doc:"Headers of the request; they are not sent on to another host by a redirect." example:"{ Accept = \"application/json\" }"`
-	Body            string                        `hcl:"body,optional" doc:"Body of the request." example:"{\"sku\":1}"`
-	Status          []string                      `hcl:"status,optional" doc:"Status codes that count as good: single ones, ranges (\"200-299\") or classes (\"2xx\")." default:"[\"2xx\"]"`
-	BodyMatches     string                        `hcl:"body_matches,optional" doc:"Regular expression (RE2) that the body must match somewhere." example:"\"status\": ?\"ok\""`
-	BodyNotMatches  string                        `hcl:"body_not_matches,optional" doc:"Regular expression (RE2) that the body must not match anywhere." example:"(?i)maintenance"`
-	JSONPath        string                        `hcl:"json_path,optional" doc:"JSONPath that must name one value in the body; a number there is the probe's value." example:"$.queue.length"`
-	JSONEquals      string                        `hcl:"json_equals,optional" doc:"What the value at json_path must be; numbers are compared by value." example:"ok"`
-	BearerToken     experiments.Secret            `hcl:"bearer_token,optional" doc:"Token sent as \"Authorization: Bearer\"." example:"env(\"API_TOKEN\")"`
-	FollowRedirects bool                          `hcl:"follow_redirects,optional" doc:"Follow up to 10 redirects and judge the last answer." default:"true"`
-	HTTP2           bool                          `hcl:"http2,optional" doc:"Use HTTP/2 where a TLS server offers it." default:"true"`
-	KeepAlive       bool                          `hcl:"keep_alive,optional" doc:"Keep the connection between measurements; without it, each one connects anew." default:"true"`
-	MaxBody         int                           `hcl:"max_body,optional" doc:"How much of the body is read and judged; what follows is left unread." default:"1048576" unit:"bytes"`
-	Unit            string                        `hcl:"unit,optional" doc:"Unit of the value at json_path, for people." example:"orders"`
-	BasicAuth       *BasicAuth                    `hcl:"basic_auth,block" doc:"User name and password to send."`
-	TLS             *tlsconfig.Block              `hcl:"tls,block" doc:"Certificates for https."`
+	URL     string                        `hcl:"url" doc:"Where the request goes, with http:// or https://." example:"http://127.0.0.1:8080/healthz"`
+	Method  string                        `hcl:"method,optional" doc:"Method of the request." default:"GET"`
+	Headers map[string]experiments.Secret `hcl:"headers,optional" doc:"Headers of the request; they are not sent on to another host by a redirect." example:"{ Accept = \"application/json\" }"`
+	Body    string                        `hcl:"body,optional" doc:"Body of the request." example:"{\"sku\":1}"`
+	Expect
+	BearerToken     experiments.Secret `hcl:"bearer_token,optional" doc:"Token sent as \"Authorization: Bearer\"." example:"env(\"API_TOKEN\")"`
+	FollowRedirects bool               `hcl:"follow_redirects,optional" doc:"Follow up to 10 redirects and judge the last answer." default:"true"`
+	HTTP2           bool               `hcl:"http2,optional" doc:"Use HTTP/2 where a TLS server offers it." default:"true"`
+	KeepAlive       bool               `hcl:"keep_alive,optional" doc:"Keep the connection between measurements; without it, each one connects anew." default:"true"`
+	MaxBody         int                `hcl:"max_body,optional" doc:"How much of the body is read and judged; what follows is left unread." default:"1048576" unit:"bytes"`
+	Unit            string             `hcl:"unit,optional" doc:"Unit of the value at json_path, for people." example:"orders"`
+	BasicAuth       *BasicAuth         `hcl:"basic_auth,block" doc:"User name and password to send."`
+	TLS             *tlsconfig.Block   `hcl:"tls,block" doc:"Certificates for https."`
 
 	client lazy[httpClient]
 }
@@ -57,13 +50,11 @@ type BasicAuth struct {
 
 // httpClient is what an HTTP probe works out once.
 type httpClient struct {
-	links                 links
-	checkRedirect         func(next *http.Request, before []*http.Request) error
-	good                  set
-	matches, doesNotMatch *regexp.Regexp
-	picker                *picker
-	host                  string
-	header                http.Header
+	links         links
+	checkRedirect redirectRule
+	expected      *expectation
+	host          string
+	header        http.Header
 }
 
 // Validate implements experiments.Validator. An empty url is one that is not known yet.
@@ -85,22 +76,7 @@ func (p *HTTP) Validate() []experiments.Problem {
 			add("headers", "Unusable header", fmt.Sprintf("the name or the value of header %q holds characters that HTTP does not allow there", textsafe.Line(name, longQuote)))
 		}
 	}
-	if _, err := parseSet(p.Status); err != nil {
-		add("status", "Unknown status code", err.Error())
-	}
-	if _, err := regexp.Compile(p.BodyMatches); err != nil {
-		add("body_matches", "Unusable regular expression", err.Error())
-	}
-	if _, err := regexp.Compile(p.BodyNotMatches); err != nil {
-		add("body_not_matches", "Unusable regular expression", err.Error())
-	}
-	if p.JSONPath != "" {
-		if _, err := newPicker(p.JSONPath); err != nil {
-			add("json_path", "Unusable JSONPath", err.Error())
-		}
-	} else if p.JSONEquals != "" {
-		add("json_equals", "No value to compare", "json_equals is compared with the value at json_path; set that too")
-	}
+	p.problems(add)
 	if p.MaxBody < 0 {
 		add("max_body", "Negative size", "max_body is a number of bytes, 0 or more")
 	}
@@ -160,70 +136,13 @@ func (p *HTTP) Measure(ctx context.Context) experiments.Sample {
 		request.Host = c.host
 	}
 	link := c.links.take()
-	client := http.Client{Transport: link, CheckRedirect: c.checkRedirect}
-	answer, err := client.Do(request)
-	if err != nil {
-		link.drop()
-		return failed(ctx, s, err, "no answer")
-	}
-	body, more, err := p.read(answer)
-	s.Took = time.Since(s.At)
-	// Closing an answer that was not read to its end closes the connection too.
-	closing := answer.Body.Close()
-	if err == nil && !more {
-		err = closing
-	}
+	got, err := ask(&http.Client{Transport: link, CheckRedirect: c.checkRedirect}, request, p.MaxBody, c.expected.readsBody())
 	if err != nil {
 		link.drop()
 	} else {
 		c.links.give(link)
 	}
-	if !c.good.has(answer.StatusCode) && !cancelled(ctx) {
-		return bad(s, textsafe.Line(answer.Status, longQuote))
-	}
-	if err != nil {
-		return failed(ctx, s, err, "answer not complete")
-	}
-	return c.judge(p, s, body, more)
-}
-
-// read reads the body up to MaxBody; more tells that there was more of it. The text
-// is kept only where something is to be judged by it.
-func (p *HTTP) read(answer *http.Response) (body []byte, more bool, err error) {
-	// One byte beyond the limit tells apart a body that ends there, after which the
-	// connection can be used again.
-	limited := io.LimitReader(answer.Body, int64(p.MaxBody)+1)
-	if p.BodyMatches == "" && p.BodyNotMatches == "" && p.JSONPath == "" {
-		read, err := io.Copy(io.Discard, limited)
-		return nil, read > int64(p.MaxBody), err
-	}
-	body, err = io.ReadAll(limited)
-	if len(body) > p.MaxBody {
-		return body[:p.MaxBody], true, err
-	}
-	return body, false, err
-}
-
-func (c *httpClient) judge(p *HTTP, s experiments.Sample, body []byte, more bool) experiments.Sample {
-	switch {
-	case c.matches != nil && !c.matches.Match(body):
-		return bad(s, "body does not match "+textsafe.Line(p.BodyMatches, longQuote))
-	case c.doesNotMatch != nil && c.doesNotMatch.Match(body):
-		return bad(s, "body matches "+textsafe.Line(p.BodyNotMatches, longQuote))
-	case c.picker == nil:
-		return good(s)
-	case more:
-		return bad(s, fmt.Sprintf("body is longer than max_body (%d bytes), so its JSON is cut off", p.MaxBody))
-	}
-	value, err := c.picker.pick(body)
-	if err != nil {
-		return bad(s, "body: "+err.Error())
-	}
-	s.Value = number(value)
-	if p.JSONEquals != "" && !equal(value, p.JSONEquals) {
-		return bad(s, fmt.Sprintf("%s is %s, not %s", p.JSONPath, textsafe.Line(textOf(value), longQuote), textsafe.Line(p.JSONEquals, longQuote)))
-	}
-	return good(s)
+	return c.expected.judge(ctx, s, got, err)
 }
 
 func (p *HTTP) prepare() (*httpClient, error) {
@@ -232,23 +151,8 @@ func (p *HTTP) prepare() (*httpClient, error) {
 	}
 	c := &httpClient{header: http.Header{"User-Agent": {"gameday"}}}
 	var err error
-	if c.good, err = parseSet(p.Status); err != nil {
+	if c.expected, err = p.compile(p.MaxBody); err != nil {
 		return nil, err
-	}
-	if p.BodyMatches != "" {
-		if c.matches, err = regexp.Compile(p.BodyMatches); err != nil {
-			return nil, err
-		}
-	}
-	if p.BodyNotMatches != "" {
-		if c.doesNotMatch, err = regexp.Compile(p.BodyNotMatches); err != nil {
-			return nil, err
-		}
-	}
-	if p.JSONPath != "" {
-		if c.picker, err = newPicker(p.JSONPath); err != nil {
-			return nil, err
-		}
 	}
 	config, err := p.TLS.Config()
 	if err != nil {
@@ -257,11 +161,11 @@ func (p *HTTP) prepare() (*httpClient, error) {
 	c.links.config, c.links.keepAlive = config, p.KeepAlive
 	c.links.protocols.SetHTTP1(true)
 	c.links.protocols.SetHTTP2(p.HTTP2)
-	c.checkRedirect = c.redirect
-	if !p.FollowRedirects {
-		c.checkRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	}
 	c.fill(p)
+	c.checkRedirect = stay
+	if p.FollowRedirects {
+		c.checkRedirect = follow(c.header)
+	}
 	return c, nil
 }
 
@@ -280,25 +184,6 @@ func (c *httpClient) fill(p *HTTP) {
 	case !p.BearerToken.IsZero():
 		c.header.Set("Authorization", "Bearer "+p.BearerToken.Reveal())
 	}
-}
-
-// redirect keeps what is ours alone from hosts that the scenario did not name. The
-// standard client does so for Authorization and cookies, but for no other header, and
-// takes another port of the same host for the same server.
-func (c *httpClient) redirect(next *http.Request, before []*http.Request) error {
-	if len(before) >= 10 {
-		return errors.New("more than 10 redirects")
-	}
-	first := before[0].URL
-	away := func(u *url.URL) bool { return u.Scheme != first.Scheme || u.Host != first.Host }
-	if away(next.URL) || slices.ContainsFunc(before, func(r *http.Request) bool { return away(r.URL) }) {
-		for name := range c.header {
-			if name != "User-Agent" {
-				next.Header.Del(name)
-			}
-		}
-	}
-	return nil
 }
 
 // Close closes the connection that is kept between measurements.

@@ -369,19 +369,19 @@ func TestHTTPValidates(t *testing.T) {
 		probe *HTTP
 		want  []problem
 	}{
-		{"a whole probe is fine", &HTTP{URL: "https://[::1]:8443/x?y=z", Method: "PATCH", Status: []string{"2xx"}, JSONPath: "$.a", JSONEquals: "b"}, nil},
+		{"a whole probe is fine", &HTTP{URL: "https://[::1]:8443/x?y=z", Method: "PATCH", Expect: Expect{Status: []string{"2xx"}, JSONPath: "$.a", JSONEquals: "b"}}, nil},
 		{"an address without a scheme", &HTTP{URL: "127.0.0.1:8080"}, []problem{{"url", "http://host:port/path"}}},
 		{"another scheme", &HTTP{URL: "ftp://x/"}, []problem{{"url", "must begin with http://"}}},
 		{"no host", &HTTP{URL: "http:///x"}, []problem{{"url", "names no host"}}},
 		{"a method with a space", &HTTP{Method: "GET /"}, []problem{{"method", "not an HTTP method"}}},
 		{"every problem at once", &HTTP{
-			Headers: map[string]experiments.Secret{"a b": secret("x"), "ok": secret("x\ny")}, Status: []string{"good"},
-			BodyMatches: "(", BodyNotMatches: "[", JSONPath: "$[", MaxBody: -1, TLS: &tlsconfig.Block{CertFile: "x.pem"},
+			Headers: map[string]experiments.Secret{"a b": secret("x"), "ok": secret("x\ny")},
+			Expect:  Expect{Status: []string{"good"}, BodyMatches: "(", BodyNotMatches: "[", JSONPath: "$["}, MaxBody: -1, TLS: &tlsconfig.Block{CertFile: "x.pem"},
 		}, []problem{
 			{"headers", `"a b"`}, {"headers", `"ok"`}, {"status", `"good"`}, {"body_matches", "missing closing )"}, {"body_not_matches", "missing closing ]"},
 			{"json_path", "$["}, {"max_body", "0 or more"}, {"tls.cert_file", "without key_file"},
 		}},
-		{"a comparison with nothing", &HTTP{JSONEquals: "x"}, []problem{{"json_equals", "set that too"}}},
+		{"a comparison with nothing", &HTTP{Expect: Expect{JSONEquals: "x"}}, []problem{{"json_equals", "set that too"}}},
 		{"two authorizations", &HTTP{BearerToken: secret("t"), BasicAuth: &BasicAuth{}}, []problem{{"bearer_token", "keep bearer_token or basic_auth"}}},
 		{"an authorization and a header of it", &HTTP{BearerToken: secret("t"), Headers: map[string]experiments.Secret{"authorization": secret("x")}}, []problem{{"headers", "one Authorization header"}}},
 	} {

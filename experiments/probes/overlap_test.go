@@ -79,7 +79,7 @@ func talkers(t *testing.T) []talker {
 	}
 	onWeb := func(scheme string, with func(*HTTP)) func(string) experiments.Probe {
 		return func(address string) experiments.Probe {
-			p := withDefaults(t, &HTTP{URL: scheme + "://" + address, JSONPath: "$.list[?(@.id == 7)].n", JSONEquals: "3", TLS: secured})
+			p := withDefaults(t, &HTTP{URL: scheme + "://" + address, Expect: Expect{JSONPath: "$.list[?(@.id == 7)].n", JSONEquals: "3"}, TLS: secured})
 			with(p)
 			return p
 		}

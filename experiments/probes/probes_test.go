@@ -35,6 +35,12 @@ func withDefaults[T any](t testing.TB, probe *T) *T {
 	value := reflect.ValueOf(probe).Elem()
 	for i := range value.NumField() {
 		field, text := value.Field(i), value.Type().Field(i).Tag.Get("default")
+		if value.Type().Field(i).Anonymous {
+			if expect, ok := field.Addr().Interface().(*Expect); ok {
+				withDefaults(t, expect)
+			}
+			continue
+		}
 		if text == "" {
 			continue
 		}
@@ -48,6 +54,8 @@ func withDefaults[T any](t testing.TB, probe *T) *T {
 			*target, err = strconv.ParseBool(text)
 		case *int:
 			*target, err = strconv.Atoi(text)
+		case *time.Duration:
+			*target, err = experiments.ParseDuration(text)
 		case *[]string:
 			err = json.Unmarshal([]byte(text), target)
 		default:
@@ -231,10 +239,8 @@ func TestKindsAreDocumented(t *testing.T) {
 			if kind.Summary == "" || strings.HasSuffix(kind.Summary, ".") {
 				t.Errorf("summary %q is not a line without a full stop", kind.Summary)
 			}
-			shape := reflect.TypeOf(kind.New()).Elem()
-			for i := range shape.NumField() {
-				field := shape.Field(i)
-				if !field.IsExported() {
+			for _, field := range reflect.VisibleFields(reflect.TypeOf(kind.New()).Elem()) {
+				if !field.IsExported() || field.Anonymous {
 					continue
 				}
 				if field.Tag.Get("hcl") == "" || field.Tag.Get("doc") == "" {

@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -30,6 +29,13 @@ type front struct {
 	cached  atomic.Pointer[[]byte]
 	keys    *dice
 	metrics *metrics
+	visits  *visits
+}
+
+// frontRoute is a page of the front door: its name in the metrics, and what answers.
+type frontRoute struct {
+	name  string
+	serve func(http.ResponseWriter, *http.Request) error
 }
 
 // handler routes the front door.
@@ -37,14 +43,13 @@ func (f *front) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /metrics", f.metrics.handler())
-	for pattern, route := range map[string]struct {
-		name  string
-		serve func(http.ResponseWriter, *http.Request) error
-	}{
+	pages := map[string]frontRoute{
 		"GET /{$}":       {"/", f.welcome},
 		"GET /products":  {"/products", f.list},
 		"POST /checkout": {"/checkout", f.checkout},
-	} {
+	}
+	maps.Copy(pages, f.visits.routes())
+	for pattern, route := range pages {
 		mux.Handle(pattern, f.metrics.counted(frontDoor, route.name, f.admit(route.serve)))
 	}
 	return mux
@@ -65,10 +70,13 @@ func (f *front) admit(serve func(http.ResponseWriter, *http.Request) error) http
 		defer cancel()
 		err := serve(w, r.WithContext(ctx))
 		var bad *badRequest
+		var refused *refusal
 		switch {
 		case err == nil:
 		case errors.As(err, &bad):
 			answerError(w, http.StatusBadRequest, bad.Error())
+		case errors.As(err, &refused):
+			answerError(w, refused.code, refused.text)
 		case r.Context().Err() != nil:
 			answerError(w, codeHungUp, err.Error())
 		case errors.Is(err, errTooLate):
@@ -86,13 +94,9 @@ func (b *badRequest) Error() string { return b.text }
 
 // welcome greets with an offer.
 func (f *front) welcome(w http.ResponseWriter, r *http.Request) error {
-	list, err := f.products(w, r.Context())
+	offers, err := f.visits.offers(w, r.Context())
 	if err != nil {
 		return err
-	}
-	var offers []product
-	if err := json.Unmarshal(list, &offers); err != nil || len(offers) == 0 {
-		return errors.Join(fmt.Errorf("%s answered with no products", catalogue), err)
 	}
 	answerJSON(w, http.StatusOK, struct {
 		Shop     string  `json:"shop"`
@@ -135,21 +139,19 @@ func (f *front) products(w http.ResponseWriter, ctx context.Context) ([]byte, er
 	return *cached, nil
 }
 
-// order is what a customer may send to /checkout; without a body it is one tea.
+// order is what a customer may send to /checkout; without a body and a cart it is one
+// tea. Payment is for a cart.
 type order struct {
 	Product  string `json:"product"`
 	Quantity int    `json:"quantity"`
+	Payment  string `json:"payment,omitempty"`
 }
 
 // checkout charges for an order.
 func (f *front) checkout(w http.ResponseWriter, r *http.Request) error {
-	wanted := order{Product: products[0].Name, Quantity: 1}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody))
-	if err := decoder.Decode(&wanted); err != nil && !errors.Is(err, io.EOF) {
-		return &badRequest{"the order cannot be read: " + err.Error() + `; send {"product":"tea","quantity":1}`}
-	}
-	if strings.TrimSpace(wanted.Product) == "" || wanted.Quantity < 1 {
-		return &badRequest{`an order needs a product and a quantity of at least 1: {"product":"tea","quantity":1}`}
+	wanted, err := f.visits.ordered(w, r)
+	if err != nil {
+		return err
 	}
 	body, err := json.Marshal(wanted)
 	if err != nil {

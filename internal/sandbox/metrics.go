@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,10 +21,13 @@ const (
 // found nobody listening.
 const noAnswer = "none"
 
+// loadRoutes are those that the customers of the load take.
+var loadRoutes = [...]string{"/", "/products", "/checkout"}
+
 // routes are those that each service counts.
 func routes() map[string][]string {
 	return map[string][]string{
-		frontDoor: {"/", "/products", "/checkout"},
+		frontDoor: slices.Concat(loadRoutes[:], []string{"/login", "/token", "/account", "/dashboard", "/search", "/cart", "/cart/payment"}),
 		catalogue: {"/products"},
 		payments:  {"/charge"},
 	}
@@ -96,7 +100,7 @@ func (m *metrics) createSeries() {
 			}
 		}
 	}
-	for _, route := range routes()[frontDoor] {
+	for _, route := range loadRoutes {
 		m.clientDurations.WithLabelValues(route)
 		m.clientUnsent.WithLabelValues(route)
 		m.clientRequests.WithLabelValues(route, noAnswer)

@@ -38,6 +38,15 @@
 // earlier ones, as those of real customers do. A closed loop would slow down
 // together with the shop and hide the failure.
 //
+// # A visit
+//
+// Beside what the load asks for, the front door has what a user journey needs: a login
+// page with a form that a cookie and a hidden field protect (GET and POST /login, user
+// ada, password tea-for-two), a session, a token for it (/token), a dashboard that wants
+// one of the two and to which /account leads, a search (/search?q=tea&max_cents=1000), a
+// cart (POST and GET /cart), a payment for it (POST /cart/payment), and /checkout, which
+// orders what is in the cart. The shop keeps none of that: the cookies hold it, signed.
+//
 // # Metrics
 //
 // The front door serves /metrics for all three services, told apart by the label
@@ -70,7 +79,8 @@
 //
 // sandbox.go has the connection of the language, shop.go puts a running shop
 // together and takes it apart, server.go is what its services have in common,
-// front.go the front door, upstream.go the two services behind it, call.go the
+// front.go the front door, visit.go what its customers do with an account and a cart,
+// upstream.go the two services behind it, call.go the
 // client between them, load.go the customers, metrics.go what is counted.
 package sandbox
 
@@ -253,6 +263,7 @@ func (s *Sandbox) Describe() string {
 	say("  curl %s/", front)
 	say("  curl %s/products", front)
 	say("  curl -X POST %s/checkout", front)
+	say("  curl '%s/search?q=tea&max_cents=1000'", front)
 	say("  curl -s %s/metrics | grep ^client_requests_total", front)
 	say("  curl %s/proxies/%s/toxics -d '{\"name\":\"late\",\"type\":\"latency\",\"attributes\":{\"latency\":300}}'",
 		o.toxiproxy.Address(), o.paymentsProxy.name)

@@ -94,7 +94,11 @@ func answerError(w http.ResponseWriter, code int, text string) {
 // answer sends body. A customer who hung up cannot be told, so a failed write has
 // nobody to go to.
 func answer(w http.ResponseWriter, code int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+	answerAs(w, code, "application/json", body)
+}
+
+func answerAs(w http.ResponseWriter, code int, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(code)
 	_, _ = w.Write(body)
 }
