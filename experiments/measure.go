@@ -70,6 +70,12 @@ type Probed struct {
 	// Unit of Value, for people: "s", "requests"; empty where unknown.
 	Unit  string
 	Probe Probe
+	// Window, if set, is the time before each measurement that its value speaks of, as
+	// that of a rate.
+	Window time.Duration
+	// Series is the name in results of what is no probe block:
+	// "golden_signals.checkout.traffic".
+	Series string
 	// Origin is where it is declared: "shop.hcl:12".
 	Origin string
 }
@@ -125,7 +131,12 @@ type SLO struct {
 func (s *SLO) Budget() float64 { return s.Objective.Rest() }
 
 // SeriesName is how a probe is named in results: "probe.front_door".
-func (p *Probed) SeriesName() string { return "probe." + p.Name }
+func (p *Probed) SeriesName() string {
+	if p.Series != "" {
+		return p.Series
+	}
+	return "probe." + p.Name
+}
 
 // SeriesName is how an SLO is named in results: "slo.checkout".
 func (s *SLO) SeriesName() string { return "slo." + s.Name }

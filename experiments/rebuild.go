@@ -46,7 +46,7 @@ func Rebuild(events []Event, damaged bool) *Result {
 		case event.Sample != nil:
 			p := byName[event.Series]
 			if p == nil {
-				p = &Probed{Name: strings.TrimPrefix(event.Series, "probe.")}
+				p = &Probed{Name: strings.TrimPrefix(event.Series, "probe."), Series: event.Series}
 				byName[event.Series] = p
 				probes = append(probes, p)
 			}
