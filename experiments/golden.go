@@ -141,7 +141,7 @@ func (h *Hypothesis) judgeKept(phase Phase, from, to time.Time, history *History
 	case mean <= 0:
 		j.Verdict, j.Text = Inconclusive, fmt.Sprintf("the baseline had %s: there is nothing to keep a share of", h.number(mean))
 	case j.Verdict != Inconclusive:
-		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked: %s of the baseline's %s",
+		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked, which is %s of the baseline's %s",
 			h.number(float64(j.Observed)), plural(int(j.Total), "measurement"), h.number(least.Limit.Value), h.Limit.Ratio, h.number(mean))
 	}
 	return j
@@ -186,14 +186,12 @@ func sumShares(shares, rates *Track, from, to time.Time) (c Count, taken bool) {
 			condition, why = s.Condition, s.Why
 		case s.Condition == NotAsked:
 			missed++
-		case s.Condition == TooEarly:
-			readings--
-			condition, why = s.Condition, s.Why
-		case !s.HasValue() || !known:
+		case s.Condition == TooEarly || s.HasValue() && !known:
+			readings-- // the first window fills, of one or the other
+			condition, why = TooEarly, s.Why
+		case !s.HasValue():
 			unread++
-			if condition, why = s.Condition, s.Why; condition == OK {
-				condition, why = NoData, "the rate of the events could not be read"
-			}
+			condition, why = s.Condition, s.Why
 		default:
 			readable++
 			c.Total += rate

@@ -11,7 +11,7 @@ import (
 
 // languageBlocks are the blocks of the first level that the language has itself;
 // the kinds of connections join them.
-var languageBlocks = []string{"variable", "locals", "slo", "probe", "scenario"}
+var languageBlocks = []string{"variable", "locals", "slo", "probe", goldenRoot, "scenario"}
 
 // scenarioBlocks are the blocks within a scenario.
 var scenarioBlocks = []string{"hypothesis", "fault", "guard"}
@@ -58,6 +58,11 @@ func (p *pass) collectBlock(block *hclsyntax.Block, known []string) {
 		if p.named(block, "kind", "name") {
 			p.claim("probe."+block.Labels[1], block)
 			c.probes = append(c.probes, block)
+		}
+	case goldenRoot:
+		if p.named(block, "service") {
+			p.claim(goldenRoot+"."+block.Labels[0], block)
+			c.golden = append(c.golden, block)
 		}
 	case "scenario":
 		p.misplaced(block, known)

@@ -30,6 +30,7 @@ type Configuration struct {
 	connections []*connection
 	slos        []*hclsyntax.Block
 	probes      []*hclsyntax.Block
+	golden      []*hclsyntax.Block
 	scenarios   []*hclsyntax.Block
 	declared    map[string]hcl.Range // address -> where it was declared first
 	order       []node               // locals and connections, each after what it refers to

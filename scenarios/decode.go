@@ -26,6 +26,7 @@ type pass struct {
 
 	slos   map[string]*declaredSLO
 	probes map[string]*experiments.Probed
+	golden map[string]*experiments.GoldenSignals
 	// open tells that the connections are open.
 	open bool
 	// unsettled collects, by the origin of a probe or a fault, the attributes that are

@@ -50,8 +50,10 @@ type topic struct {
 	name, form, summary, text string
 	structs                   []any // whose attributes it has
 	title                     string
-	example                   string         // where no shipped scenario has one
-	more                      []AttributeDoc // attributes that are not decoded as values
+	example                   string             // where no shipped scenario has one
+	more                      []AttributeDoc     // attributes that are not decoded as values
+	exports                   []string           // values to refer to
+	table                     func(Language) any // the struct that the language's tables give it
 }
 
 // topics are the blocks of the language, in the order in which they are explained.
@@ -81,7 +83,8 @@ func topics() []topic {
 		}, {
 			name: "probe", form: `probe "kind" "name"`, summary: "Takes one measurement after another",
 			structs: []any{&probeBlock{}}, title: "Pace (every probe)",
-		}, {
+		},
+		goldenTopic(), {
 			name: "variable", form: `variable "name"`, summary: "A value that may be given from outside",
 			text:    "The value comes from --var name=value, else from --var-file, else from GAMEDAY_VAR_name in the environment, else from default. The value null stands for leaving the attribute out in which the variable is used.",
 			structs: []any{&variableBlock{}},
@@ -134,6 +137,10 @@ type describer struct {
 
 func (d describer) topic(t topic) BlockDoc {
 	doc := BlockDoc{Topic: t.name, Form: t.form, Summary: t.summary, Text: t.text, Example: cmp.Or(d.example(t.name, ""), t.example)}
+	doc.Exports = t.exports
+	if t.table != nil {
+		doc.Groups = append(doc.Groups, Group{Attributes: d.attributes(t.table(d.language))})
+	}
 	for _, value := range t.structs {
 		doc.Groups = append(doc.Groups, Group{Title: t.title, Attributes: slices.Concat(t.more, d.attributes(value))})
 	}

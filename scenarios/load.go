@@ -314,7 +314,7 @@ func (p *pass) unused() {
 	if len(c.scenarios) == 0 {
 		return // a library: others may use what it declares
 	}
-	for _, block := range slices.Concat(c.slos, c.probes) {
+	for _, block := range slices.Concat(c.slos, c.probes, c.golden) {
 		name := block.Labels[len(block.Labels)-1]
 		if !c.used[block.Type+"."+name] {
 			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s.%s, so it is not measured. Use it in a hypothesis or a guard, or take it out.", block.Type, name)

@@ -62,6 +62,7 @@ func (p *pass) declare() {
 			p.slos[block.Labels[0]] = &declaredSLO{value: &experiments.SLO{Name: block.Labels[0], Origin: p.c.origin(header(block))}}
 		}
 	}
+	p.declareGolden()
 	for _, block := range p.c.probes {
 		probed := p.probes[block.Labels[1]]
 		if !p.firstOf("probe."+block.Labels[1], block) {

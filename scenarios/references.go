@@ -12,11 +12,14 @@ import (
 
 // roots says what expressions in one place may refer to.
 type roots struct {
-	measures bool     // slo and probe
+	measures bool     // measureRoots
 	scenario bool     // fault
 	faults   []string // those of the scenario
 	unsure   bool     // a fault of the scenario is not among them
 }
+
+// measureRoots begin the references to what is measured.
+var measureRoots = []string{"slo", "probe", goldenRoot}
 
 // checkReferences looks at every expression of the configuration before any is
 // evaluated, so that each wrong name is reported once, where it stands.
@@ -28,7 +31,7 @@ func (p *pass) checkReferences() {
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
 	}
-	for _, block := range slices.Concat(c.probes, c.slos) {
+	for _, block := range slices.Concat(c.probes, c.slos, c.golden) {
 		p.checkBody(block.Body, roots{measures: true})
 	}
 	for _, block := range c.scenarios {
@@ -90,15 +93,16 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	kind, isConnection := findRow(p.c.connectionKinds, root)
 	switch {
 	case root == "var" || root == "local":
-	case where.measures && (root == "slo" || root == "probe"):
+	case where.measures && slices.Contains(measureRoots, root):
 	case where.scenario && root == "fault":
 	case isConnection:
 		return p.checkConnection(traversal, kind)
-	case slices.Contains([]string{"slo", "probe", "fault"}, root):
+	case slices.Contains(append([]string{"fault"}, measureRoots...), root):
 		p.errorf(traversal.SourceRange(), "Reference not allowed here", "%s cannot be referred to from here: %s", root, map[string]string{
-			"slo":   "an slo is referred to from the slos, hypotheses, faults and guards.",
-			"probe": "a probe is referred to from the slos, hypotheses, faults and guards.",
-			"fault": "a fault is referred to from its own scenario only.",
+			"slo":      "an slo is referred to from the slos, hypotheses, faults and guards.",
+			"probe":    "a probe is referred to from the slos, hypotheses, faults and guards.",
+			goldenRoot: "golden signals are referred to from the slos, scenarios, hypotheses, faults and guards.",
+			"fault":    "a fault is referred to from its own scenario only.",
 		}[root])
 		return false
 	default:
@@ -137,6 +141,9 @@ func (p *pass) checkNamed(traversal hcl.Traversal, root, name string, at hcl.Ran
 			return false
 		}
 		p.c.used[address] = true
+	}
+	if root == goldenRoot {
+		return p.checkGolden(traversal, name)
 	}
 	if root != "var" && root != "local" && len(traversal) > 2 {
 		p.errorf(traversal[2].SourceRange(), "Reference to nothing", "The %s %q has no values to refer to; write %s.%s.", word, name, root, name)
@@ -205,7 +212,7 @@ func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, r
 	}
 	known := []string{"var", "local"}
 	if where.measures {
-		known = append(known, "slo", "probe")
+		known = append(known, measureRoots...)
 	}
 	if where.scenario {
 		known = append(known, "fault")
@@ -283,6 +290,8 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 		if probe, found := p.probes[name]; found {
 			return cty.CapsuleVal(handleType, &handle{"probe." + name, probe})
 		}
+	case goldenRoot:
+		return p.goldenObject(name)
 	case "fault":
 		if value, found := faults[name]; found {
 			return value
@@ -295,7 +304,7 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 func (c *Configuration) addressesOf(name string, where roots) []string {
 	roots := []string{"var", "local"}
 	if where.measures {
-		roots = append(roots, "slo", "probe")
+		roots = append(roots, measureRoots...)
 	}
 	if slices.Contains(where.faults, name) {
 		return []string{"fault." + name}

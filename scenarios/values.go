@@ -40,6 +40,7 @@ var (
 	rangeType    = reflect.TypeFor[experiments.Range]()
 	secretType   = reflect.TypeFor[experiments.Secret]()
 	sloType      = reflect.TypeFor[*experiments.SLO]()
+	goldenType   = reflect.TypeFor[*experiments.GoldenSignals]()
 	probedType   = reflect.TypeFor[*experiments.Probed]()
 	faultType    = reflect.TypeFor[faultName]()
 	amountType   = reflect.TypeFor[amount]()
@@ -357,8 +358,14 @@ func wrongType(val cty.Value, want reflect.Type) error {
 		}
 	} else if val.Type().IsObjectType() && val.Type().HasAttribute(selfKey) {
 		got = "connection"
+		if ref, ok := val.GetAttr(selfKey).EncapsulatedValue().(*handle); ok {
+			got = "reference to " + ref.address
+		}
 	}
 	example := exampleOf(want)
+	if want == reflect.SliceOf(goldenType) {
+		example = ", such as [golden_signals.checkout]"
+	}
 	if meant := unquote(val, want); meant != "" {
 		example = ": write " + meant + " without quotes"
 	}
@@ -416,6 +423,8 @@ func typeName(t reflect.Type) string {
 		return "a reference to an slo"
 	case probedType:
 		return "a reference to a probe"
+	case goldenType:
+		return "a reference to golden_signals"
 	case faultType:
 		return "a reference to a fault"
 	}
@@ -468,6 +477,8 @@ func exampleOf(t reflect.Type) string {
 		return ", such as slo.checkout"
 	case probedType:
 		return ", such as probe.front_door"
+	case goldenType:
+		return ", such as golden_signals.checkout"
 	case faultType:
 		return ", such as fault.late-payments"
 	}

@@ -76,6 +76,7 @@ func openShop(ctx context.Context, s *Sandbox) (_ *shop, err error) {
 		attempts: 1 + s.Retries, deadline: s.Deadline, slots: make(chan struct{}, s.MaxInFlight),
 		fallback: s.Fallback, keys: newDice(seed, 1), metrics: o.metrics,
 	}
+	o.metrics.watchSlots(f.slots)
 	if o.front, err = o.serve(ctx, frontDoor, s.Port, f.handler(), grace); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -247,7 +248,7 @@ func (g *GoldenSignals) Signals() []*experiments.Signal {
 			Limit: experiments.Limit{Kind: experiments.ValueAtLeast, Value: *g.TrafficAtLeast},
 		})
 	}
-	add(experiments.Traffic, &trafficSignal{counted(g.Prometheus, plan.requests, plan.requests), window}, window, traffic...)
+	add(experiments.Traffic, &trafficSignal{prometheus: g.Prometheus, requests: plan.requests, events: counted(g.Prometheus, plan.requests, plan.requests), window: window}, window, traffic...)
 	share := func(name experiments.SignalName, probe experiments.Probe, window time.Duration, most *experiments.Percent) {
 		var targets []experiments.Target
 		if most != nil {
@@ -286,8 +287,12 @@ func sampleOf(began time.Time, value float64, why string, failed *QueryError) ex
 // trafficSignal reads requests a second. It counts with requests on both sides, for all
 // the conditions that counting has.
 type trafficSignal struct {
-	events *Events
-	window time.Duration
+	prometheus *Prometheus
+	requests   string
+	events     *Events
+	window     time.Duration
+	// full tells that the series filled the window when they were last read.
+	full atomic.Bool
 }
 
 // Measure implements [experiments.Probe].
@@ -296,17 +301,45 @@ func (t *trafficSignal) Measure(ctx context.Context) experiments.Sample {
 	c := t.events.Count(ctx, began, t.window)
 	switch c.Condition {
 	case experiments.OK:
-		return sampleOf(began, c.Total/t.window.Seconds(), c.Why, nil)
 	case experiments.NoTraffic: // the series are there and say so
-		return sampleOf(began, 0, c.Why, nil)
+		c.Total = 0
+	default:
+		t.full.Store(false)
+		return sampleOf(began, 0, "", failf(c.Condition, "%s", aboutRequests(c.Why)))
 	}
-	return sampleOf(began, 0, "", failf(c.Condition, "%s", aboutRequests(c.Why)))
+	if failed := t.fill(ctx, began); failed != nil {
+		return sampleOf(began, 0, "", failed)
+	}
+	return sampleOf(began, c.Total/t.window.Seconds(), c.Why, nil)
 }
 
-// aboutRequests puts the words of a block golden_signals in the place of an SLI's.
+// fill asks whether any of the series is as old as the window: rate() of younger ones
+// is too low, and would read as a drop.
+func (t *trafficSignal) fill(ctx context.Context, at time.Time) *QueryError {
+	if t.full.Load() {
+		return nil
+	}
+	answer, err := t.prometheus.Query(ctx, fmt.Sprintf("count(%s offset %dms)", t.requests, t.window.Milliseconds()), at)
+	if err != nil {
+		condition, text := conditionOf(err)
+		return failf(condition, "%s", text)
+	}
+	if len(answer.Points) == 0 {
+		return failf(experiments.TooEarly, "the series of requests are younger than the window of %s", experiments.FormatDuration(t.window))
+	}
+	t.full.Store(true)
+	return nil
+}
+
+// aboutRequests puts the names of the attributes of golden_signals in the place of
+// those of an SLI.
 func aboutRequests(why string) string {
-	return strings.NewReplacer("the series of total", "the series of requests", "newest sample of total", "newest sample of requests", "total matched no series", "requests matched no series",
-		"total has fewer", "requests has fewer", "the metric of bad", "the metric of errors", "the series of bad", "the series of errors", "bad matches by", "errors matches by", "total matches by", "requests matches by").Replace(why)
+	return strings.NewReplacer(
+		"of total ", "of requests ", "of bad ", "of errors ",
+		"total matched", "requests matched", "total matches", "requests matches", "bad matches", "errors matches",
+		"total has", "requests has", "bad counted", "errors counted", "and total only", "and requests only",
+		`if it only appears with the first bad event, write "... or vector(0)"`, "if it only appears with the first failed request, have the service export it as 0 from its start",
+	).Replace(why)
 }
 
 // errorsSignal reads the share of the requests that failed.
