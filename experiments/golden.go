@@ -132,6 +132,7 @@ func (h *Hypothesis) judgeKept(phase Phase, from, to time.Time, history *History
 	mean := history.BaselineMean(h.Probe)
 	least := *h
 	least.Limit = Limit{Kind: ValueAtLeast, Value: float64(h.Limit.Ratio) * mean}
+	least.kept = fmt.Sprintf(", which is %s of the baseline's %s", h.Limit.Ratio, h.number(mean))
 	j := least.judgeSamples(phase, from, to, history.Probe(h.Probe))
 	switch {
 	case math.IsNaN(mean):
@@ -140,9 +141,6 @@ func (h *Hypothesis) judgeKept(phase Phase, from, to time.Time, history *History
 		}
 	case mean <= 0:
 		j.Verdict, j.Text = Inconclusive, fmt.Sprintf("the baseline had %s: there is nothing to keep a share of", h.number(mean))
-	case j.Verdict != Inconclusive:
-		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked, which is %s of the baseline's %s",
-			h.number(float64(j.Observed)), plural(int(j.Total), "measurement"), h.number(least.Limit.Value), h.Limit.Ratio, h.number(mean))
 	}
 	return j
 }

@@ -24,6 +24,8 @@ type Hypothesis struct {
 	// MinSamples is the least number of samples for a judgement on values.
 	MinSamples int
 	Origin     string
+	// kept says of what a least value is a share.
+	kept string
 }
 
 // LimitKind tells what of a series a limit is for.

@@ -172,8 +172,8 @@ func (h *Hypothesis) judgeSamples(phase Phase, from, to time.Time, track *Track)
 	track.begun(from, to, func(i int) {
 		s := track.At(i)
 		value, readable := h.read(s)
-		if s.Condition == NotAsked {
-			missed++
+		if s.Condition == NotAsked || phase != PhaseBaseline && h.Limit.Kind == ValueAtLeast && s.Condition.ended() {
+			missed++ // no accident either: what is least is what is not there any more
 		}
 		if phase == PhaseBaseline && s.Condition == TooEarly {
 			early++ // the window fills; nothing was missed
@@ -328,7 +328,7 @@ func (h *Hypothesis) compare(j *Judgement, values []float64) {
 	case ValueAtMost:
 		j.Text = fmt.Sprintf("highest %s over %s, at most %s asked", h.number(observed), count, h.number(h.Limit.Value))
 	case ValueAtLeast:
-		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked", h.number(observed), count, h.number(h.Limit.Value))
+		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked%s", h.number(observed), count, h.number(h.Limit.Value), h.kept)
 	}
 }
 

@@ -27,6 +27,9 @@ const (
 	NotAsked Condition = "not asked"
 )
 
+// ended tells that the series was not there, or not any more.
+func (c Condition) ended() bool { return c == Stale || c == NoData }
+
 // Sample is one measurement of a probe.
 type Sample struct {
 	At   time.Time     `json:"at"`
