@@ -45,7 +45,8 @@ func (g *GoldenSignals) Validate() []experiments.Problem {
 		problems = append(problems, experiments.Problem{Attribute: "for", Summary: "Negative time",
 			Detail: "Write how long a signal may miss its target, such as \"10s\"."})
 	}
-	if g.Signals != nil && len(g.Needs().Probes) == 0 {
+	// Without a signal it is not known yet what is measured, or it is wrong and was told.
+	if g.Signals != nil && len(g.Signals.Signals) > 0 && len(g.Needs().Probes) == 0 {
 		problems = append(problems, experiments.Problem{Attribute: "signals", Summary: "Guard on signals without a target",
 			Detail: fmt.Sprintf("None of the signals of %s has a target, so this guard would never be breached; give it one, such as traffic_keeps = \"50%%\".", g.Signals.SeriesName())})
 	}

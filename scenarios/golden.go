@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -129,6 +130,38 @@ func (p *pass) goldenObject(name string) cty.Value {
 		}
 	}
 	return cty.ObjectVal(values)
+}
+
+// goldenInstead says what to write where a service was meant and a signal is given, or
+// the other way round; empty where that is not it.
+func goldenInstead(ref *handle, want reflect.Type) string {
+	switch value := ref.value.(type) {
+	case *experiments.GoldenSignals:
+		if want == probedType && len(value.Signals) > 0 {
+			var list []string
+			for _, s := range value.Signals {
+				list = append(list, s.Probed.SeriesName())
+			}
+			return fmt.Sprintf("%s is a service with several signals, and a probe is needed: write %s.", ref.address, strings.Join(list, ", or "))
+		}
+	case *experiments.Probed:
+		if want == goldenType && value.Kind == goldenRoot {
+			service, _, _ := strings.Cut(value.Name, ".")
+			return fmt.Sprintf("%s is one signal, and the service is needed: write %s.%s.", ref.address, goldenRoot, service)
+		}
+	}
+	return ""
+}
+
+// goldenLimit checks that a hypothesis about a golden signal is about its values.
+func (p *pass) goldenLimit(h *experiments.Hypothesis, block *hclsyntax.Block) {
+	if h.Probe == nil || h.Probe.Kind != goldenRoot {
+		return
+	}
+	switch h.Limit.Kind {
+	case experiments.EverySample, experiments.GoodRatio, experiments.QuantileAtMost:
+		p.errorf(header(block), "Limit on values needed", "A golden signal is a value, neither good nor bad, and how long it takes to ask for it tells nothing. Write value_at_most, value_at_least or value_keeps; or watch = [%s.name] in the scenario, and the targets there.", goldenRoot)
+	}
 }
 
 // watch adds to a scenario a hypothesis of each target of the signals that it watches.

@@ -90,6 +90,7 @@ func (p *pass) hypothesis(s *assembly, block *hclsyntax.Block) {
 		p.errorf(header(block), "Nothing to judge", "A hypothesis is about an slo or a probe: add slo = slo.name or probe = probe.name.")
 	}
 	p.limit(h, block, &common, out)
+	p.goldenLimit(h, block)
 	p.judging(h, block, &common, out)
 }
 

@@ -291,6 +291,9 @@ type testSignals struct {
 }
 
 func (g *testSignals) Signals() []*experiments.Signal {
+	if g.Requests == "" {
+		return nil // not known yet
+	}
 	var list []*experiments.Signal
 	add := func(name experiments.SignalName, text string, limit experiments.Limit) {
 		s := &experiments.Signal{Name: name, Probed: &experiments.Probed{Unit: name.Unit(), Window: g.Window, Probe: new(testGauge)}}

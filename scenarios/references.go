@@ -14,6 +14,7 @@ import (
 type roots struct {
 	measures bool     // measureRoots
 	scenario bool     // fault
+	events   bool     // of what is measured, only what counts events
 	faults   []string // those of the scenario
 	unsure   bool     // a fault of the scenario is not among them
 }
@@ -32,7 +33,7 @@ func (p *pass) checkReferences() {
 		p.checkBody(instance.block.Body, roots{})
 	}
 	for _, block := range slices.Concat(c.probes, c.slos, c.golden) {
-		p.checkBody(block.Body, roots{measures: true})
+		p.checkBody(block.Body, roots{measures: true, events: block.Type == "slo"})
 	}
 	for _, block := range c.scenarios {
 		where := roots{measures: true, scenario: true}
@@ -93,6 +94,9 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	kind, isConnection := findRow(p.c.connectionKinds, root)
 	switch {
 	case root == "var" || root == "local":
+	case where.events && root == goldenRoot:
+		p.errorf(traversal.SourceRange(), "Values, and no events", "An slo counts events, and golden signals are values. Give it an sli block that counts the same requests.")
+		return false
 	case where.measures && slices.Contains(measureRoots, root):
 	case where.scenario && root == "fault":
 	case isConnection:
@@ -101,7 +105,7 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 		p.errorf(traversal.SourceRange(), "Reference not allowed here", "%s cannot be referred to from here: %s", root, map[string]string{
 			"slo":      "an slo is referred to from the slos, hypotheses, faults and guards.",
 			"probe":    "a probe is referred to from the slos, hypotheses, faults and guards.",
-			goldenRoot: "golden signals are referred to from the slos, scenarios, hypotheses, faults and guards.",
+			goldenRoot: "golden signals are referred to from the scenarios, hypotheses, faults and guards.",
 			"fault":    "a fault is referred to from its own scenario only.",
 		}[root])
 		return false

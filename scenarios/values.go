@@ -240,6 +240,9 @@ func assignHandle(field reflect.Value, val cty.Value) error {
 		return errUnknown
 	}
 	if !reflect.TypeOf(value).AssignableTo(field.Type()) {
+		if detail := goldenInstead(ref, field.Type()); detail != "" {
+			return wrongValue("Wrong reference", "%s", detail)
+		}
 		return wrongValue("Wrong reference", "%s is not %s.", ref.address, typeName(field.Type()))
 	}
 	field.Set(reflect.ValueOf(value))
