@@ -94,6 +94,8 @@ func (h *Hypothesis) number(v float64) string {
 	case h.Probe == nil || math.IsNaN(v) || math.IsInf(v, 0):
 	case h.Probe.Unit == "s" && v >= 0:
 		return seconds(v)
+	case h.Probe.Unit == Traffic.Unit() && v >= 1000:
+		text = wholeNumber(v)
 	case h.Probe.Unit == Traffic.Unit():
 		text = strconv.FormatFloat(v, 'g', 4, 64)
 	case h.Probe.Unit == "ratio":

@@ -15,7 +15,7 @@ package experiments
 //
 // The types a field may have: string, bool, int, float64, time.Duration,
 // [Percent], [Range], [Secret], []string, map[string]string, map[string]Secret,
-// *SLO, *Probed, a pointer to a connection's struct, and, for blocks, a pointer to
+// *SLO, *Probed, *GoldenSignals, a pointer to a connection's struct, and, for blocks, a pointer to
 // or a slice of a struct of the same sort. A pointer to a number, duration or
 // percent stays nil where the attribute is left out.
 //

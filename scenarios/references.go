@@ -12,15 +12,15 @@ import (
 
 // roots says what expressions in one place may refer to.
 type roots struct {
-	measures bool     // measureRoots
+	measures bool     // one of measuring
 	scenario bool     // fault
 	events   bool     // of what is measured, only what counts events
 	faults   []string // those of the scenario
 	unsure   bool     // a fault of the scenario is not among them
 }
 
-// measureRoots begin the references to what is measured.
-var measureRoots = []string{"slo", "probe", goldenRoot}
+// measuring are the first words of references to what is measured.
+var measuring = []string{"slo", "probe", goldenRoot}
 
 // checkReferences looks at every expression of the configuration before any is
 // evaluated, so that each wrong name is reported once, where it stands.
@@ -97,11 +97,11 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	case where.events && root == goldenRoot:
 		p.errorf(traversal.SourceRange(), "Values, and no events", "An slo counts events, and golden signals are values. Give it an sli block that counts the same requests.")
 		return false
-	case where.measures && slices.Contains(measureRoots, root):
+	case where.measures && slices.Contains(measuring, root):
 	case where.scenario && root == "fault":
 	case isConnection:
 		return p.checkConnection(traversal, kind)
-	case slices.Contains(append([]string{"fault"}, measureRoots...), root):
+	case slices.Contains(append([]string{"fault"}, measuring...), root):
 		p.errorf(traversal.SourceRange(), "Reference not allowed here", "%s cannot be referred to from here: %s", root, map[string]string{
 			"slo":      "an slo is referred to from the slos, hypotheses, faults and guards.",
 			"probe":    "a probe is referred to from the slos, hypotheses, faults and guards.",
@@ -216,7 +216,7 @@ func (p *pass) unknownRoot(expression hcl.Expression, traversal hcl.Traversal, r
 	}
 	known := []string{"var", "local"}
 	if where.measures {
-		known = append(known, measureRoots...)
+		known = append(known, measuring...)
 	}
 	if where.scenario {
 		known = append(known, "fault")
@@ -308,7 +308,7 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 func (c *Configuration) addressesOf(name string, where roots) []string {
 	roots := []string{"var", "local"}
 	if where.measures {
-		roots = append(roots, measureRoots...)
+		roots = append(roots, measuring...)
 	}
 	if slices.Contains(where.faults, name) {
 		return []string{"fault." + name}
