@@ -19,6 +19,8 @@ func (r *runner) judge(h *Hypothesis, phase Phase, from, to time.Time, label tim
 		return h.judgeShares(phase, from, to, r.history)
 	case h.Probe != nil && h.Limit.Kind == ValueKeeps:
 		return h.judgeKept(phase, from, to, r.history)
+	case h.Probe != nil && h.Probe.Unit == Traffic.Unit() && h.Limit.Kind == ValueAtLeast:
+		return h.judgeRate(phase, from, to, r.history.Probe(h.Probe))
 	case h.Probe != nil:
 		return h.judgeSamples(phase, from, to, r.history.Probe(h.Probe))
 	}

@@ -133,7 +133,11 @@ func (h *Hypothesis) judgeKept(phase Phase, from, to time.Time, history *History
 	least := *h
 	least.Limit = Limit{Kind: ValueAtLeast, Value: float64(h.Limit.Ratio) * mean}
 	least.kept = fmt.Sprintf(", which is %s of the baseline's %s", h.Limit.Ratio, h.number(mean))
-	j := least.judgeSamples(phase, from, to, history.Probe(h.Probe))
+	judge := least.judgeRate
+	if !(mean > 0) {
+		judge = least.judgeSamples
+	}
+	j := judge(phase, from, to, history.Probe(h.Probe))
 	switch {
 	case math.IsNaN(mean):
 		if j.Verdict != Inconclusive {

@@ -81,7 +81,10 @@ func TestGoldenSignalsAreJudged(t *testing.T) {
 	}{
 		{name: "traffic stays", signal: Traffic, before: samples{several(60, value(100))}, during: samples{several(60, value(51))}, want: Held, says: "lowest 51 requests/s over 60 measurements, at least 50 requests/s asked, which is 50% of the baseline's 100 requests/s"},
 		{name: "much traffic", signal: Traffic, before: samples{several(60, value(10_000))}, during: samples{several(60, value(1_234_567))}, want: Held, says: "lowest 1,234,567 requests/s over 60 measurements, at least 5,000 requests/s asked"},
-		{name: "traffic drops for a moment", signal: Traffic, before: samples{several(60, value(100))}, during: samples{several(59, value(100)), several(1, value(49))}, want: Refuted, says: "lowest 49"},
+		{name: "traffic drops for a moment", signal: Traffic, before: samples{several(60, value(100))}, during: samples{several(59, value(100)), several(1, value(40))}, want: Refuted, says: "lowest 40"},
+		{name: "thin traffic is low now and then", signal: Traffic, before: samples{several(60, value(4))}, during: samples{several(59, value(4)), several(1, value(1.8))}, want: Inconclusive, says: "by chance as low as that now and then, with 20 events in a window of 5s: write a longer window"},
+		{name: "thin traffic is low all the time", signal: Traffic, before: samples{several(60, value(4))}, during: samples{several(60, value(1.2))}, want: Refuted, says: "lowest 1.2 requests/s"},
+		{name: "thin traffic is gone for a window", signal: Traffic, before: samples{several(60, value(4))}, during: samples{several(59, value(4)), several(1, value(0))}, want: Refuted, says: "lowest 0 requests/s"},
 		{name: "traffic is zero", signal: Traffic, before: samples{several(60, value(100))}, during: samples{several(60, value(0))}, want: Refuted, says: "lowest 0 requests/s"},
 		{name: "the service vanishes", signal: Traffic, before: samples{several(60, value(100))}, during: samples{several(60, not(Stale))}, want: Inconclusive, says: "stale: so it is"},
 		{name: "the service vanishes for one reading of sixty", signal: Traffic, before: samples{several(60, value(100))}, during: samples{several(59, value(100)), several(1, not(Stale))}, want: Inconclusive, says: "1 of 60 measurements could not be read"},

@@ -2,6 +2,7 @@ package guards
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -101,5 +102,65 @@ func TestGoldenSignalsNeedWhatHasATarget(t *testing.T) {
 	summaries(t, g.Validate(), "for: Negative time", "signals: Guard on signals without a target")
 	if needs := new(GoldenSignals).Needs(); len(needs.Probes) != 0 {
 		t.Errorf("of nothing: %+v", needs)
+	}
+}
+
+// The chance that a healthy service is stopped must be small however its requests fall,
+// and a drop must be seen soon.
+func TestADropOfTrafficIsToldFromChance(t *testing.T) {
+	const runs, window = 100, 5
+	draw := rand.New(rand.NewPCG(3, 5))
+	poisson := func(mean float64) float64 {
+		n := -1.0
+		for product, limit := 1.0, math.Exp(-mean); product > limit; n++ {
+			product *= draw.Float64()
+		}
+		return n
+	}
+	// stopped gives after how many seconds the guard stops a run of ten minutes, 0 for
+	// never.
+	stopped := func(before, during float64) int {
+		g := GoldenSignals{Signals: shopSignals(), For: 10 * time.Second}
+		traffic := g.Signals.Find(experiments.Traffic)
+		traffic.Targets = traffic.Targets[:1]
+		g.Signals.Signals = []*experiments.Signal{traffic}
+		h := experiments.NewHistory(began, nil, nil)
+		h.Injected = at(0)
+		var events []float64
+		for second := -60; second < 600; second++ {
+			mean := during
+			if second < 0 {
+				mean = before
+			}
+			if events = append(events, poisson(mean)); len(events) < window {
+				continue
+			}
+			sum := 0.0
+			for _, n := range events[len(events)-window:] {
+				sum += n
+			}
+			h.AddSample(traffic.Probed, experiments.Sample{At: at(float64(second)), Value: sum / window})
+			if second >= 0 && g.Judge(h).Breached {
+				return second + 1
+			}
+		}
+		return 0
+	}
+	for _, perSecond := range []float64{4, 20, 100} {
+		aborted, latest := 0, 0
+		for range runs {
+			if stopped(perSecond, perSecond) > 0 {
+				aborted++
+			}
+			after := stopped(perSecond, 0)
+			if after == 0 {
+				t.Fatalf("%v requests/s: traffic that is gone is not seen", perSecond)
+			}
+			latest = max(latest, after)
+		}
+		t.Logf("%v requests/s: %d of %d healthy runs aborted; gone traffic stops a run after %d s at the latest", perSecond, aborted, runs, latest)
+		if aborted > 0 || latest > 10+window+1 {
+			t.Errorf("%v requests/s: %d of %d healthy runs aborted, gone traffic seen after %d s", perSecond, aborted, runs, latest)
+		}
 	}
 }
