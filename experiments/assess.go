@@ -14,7 +14,14 @@ const showPace = 250 * time.Millisecond
 // judge judges h on the measurements that began between from and to. The label names
 // the window that an SLO on queries was counted over.
 func (r *runner) judge(h *Hypothesis, phase Phase, from, to time.Time, label time.Duration) Judgement {
-	if h.Probe != nil {
+	switch {
+	case h.Probe != nil && h.Rate != nil:
+		return h.judgeShares(phase, from, to, r.history)
+	case h.Probe != nil && h.Limit.Kind == ValueKeeps:
+		return h.judgeKept(phase, from, to, r.history)
+	case h.Probe != nil && h.Probe.Unit == Traffic.Unit() && h.Limit.Kind == ValueAtLeast:
+		return h.judgeRate(phase, from, to, r.history.Probe(h.Probe))
+	case h.Probe != nil:
 		return h.judgeSamples(phase, from, to, r.history.Probe(h.Probe))
 	}
 	if h.SLO.Probe != nil {
@@ -359,6 +366,12 @@ func (r *runner) recovered(h *Hypothesis, restored, now time.Time) bool {
 // conclude gives the verdict of one hypothesis from its judgements.
 func (r *runner) conclude(h *Hypothesis) HypothesisResult {
 	result := *r.hypothesis(h)
+	if h.Limit.Kind == ValueKeeps && result.Before != nil {
+		result.Limit = result.Before.Limit
+		if result.During != nil {
+			result.Limit = result.During.Limit
+		}
+	}
 	broke := !r.history.Injected.IsZero()
 	switch {
 	case result.Before == nil:

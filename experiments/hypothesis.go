@@ -9,6 +9,9 @@ type Hypothesis struct {
 	// Exactly one of SLO and Probe is set.
 	SLO   *SLO
 	Probe *Probed
+	// Rate, if set, reads the events a second of which Probe reads the share that is
+	// bad: a ratio is then judged by the events of both.
+	Rate  *Probed
 	Limit Limit
 	// During is false for a statement that may break while faults are on.
 	During bool
@@ -21,6 +24,8 @@ type Hypothesis struct {
 	// MinSamples is the least number of samples for a judgement on values.
 	MinSamples int
 	Origin     string
+	// kept says of what a least value is a share.
+	kept string
 }
 
 // LimitKind tells what of a series a limit is for.
@@ -37,6 +42,8 @@ const (
 	// ValueAtMost and ValueAtLeast: each value is within Value.
 	ValueAtMost  LimitKind = "value_at_most"
 	ValueAtLeast LimitKind = "value_at_least"
+	// ValueKeeps: each value is at least Ratio of the mean of the baseline.
+	ValueKeeps LimitKind = "value_keeps"
 )
 
 // Limit is what a hypothesis asks of its series.

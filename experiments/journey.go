@@ -96,5 +96,5 @@ func measuredBy(series string) *Probed {
 	if name, found := strings.CutPrefix(series, "journey."); found {
 		return &Probed{Name: name, Kind: "journey", Journey: &Journey{}}
 	}
-	return &Probed{Name: strings.TrimPrefix(series, "probe.")}
+	return &Probed{Name: strings.TrimPrefix(series, "probe."), Series: series}
 }

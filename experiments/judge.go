@@ -25,6 +25,8 @@ func (h *Hypothesis) Statement() string {
 		return fmt.Sprintf("%s is at most %s", name, h.number(h.Limit.Value))
 	case ValueAtLeast:
 		return fmt.Sprintf("%s is at least %s", name, h.number(h.Limit.Value))
+	case ValueKeeps:
+		return fmt.Sprintf("%s keeps at least %s of its mean in the baseline", name, h.Limit.Ratio)
 	}
 	return fmt.Sprintf("every measurement of %s is good", name)
 }
@@ -78,13 +80,27 @@ func (h *Hypothesis) limit() float64 {
 		return float64(h.Limit.Ratio)
 	case EverySample:
 		return 1
+	case ValueKeeps: // known after the baseline, and then each judgement has it
+		return math.NaN()
 	}
 	return h.Limit.Value
 }
 
-// number writes a value in the probe's unit.
+// number writes a value in the probe's unit; seconds as durations, and ratios as
+// percents.
 func (h *Hypothesis) number(v float64) string {
 	text := trimFloat(v)
+	switch {
+	case h.Probe == nil || math.IsNaN(v) || math.IsInf(v, 0):
+	case h.Probe.Unit == "s" && v >= 0:
+		return seconds(v)
+	case h.Probe.Unit == Traffic.Unit() && v >= 1000:
+		text = wholeNumber(v)
+	case h.Probe.Unit == Traffic.Unit():
+		text = strconv.FormatFloat(v, 'g', 4, 64)
+	case h.Probe.Unit == "ratio":
+		return strconv.FormatFloat(v*100, 'g', 4, 64) + "%"
+	}
 	if h.Probe != nil && h.Probe.Unit != "" {
 		text += " " + h.Probe.Unit
 	}
@@ -153,12 +169,17 @@ func (h *Hypothesis) judgeSamples(phase Phase, from, to time.Time, track *Track)
 	}
 	var values []float64
 	missed, unreadable, lastWords := 0, 0, ""
+	early := 0
 	badWords := ""
 	track.begun(from, to, func(i int) {
 		s := track.At(i)
 		value, readable := h.read(s)
-		if s.Condition == NotAsked {
-			missed++
+		if s.Condition == NotAsked || phase != PhaseBaseline && h.Limit.Kind == ValueAtLeast && s.Condition.ended() {
+			missed++ // no accident either: what is least is what is not there any more
+		}
+		if phase == PhaseBaseline && s.Condition == TooEarly {
+			early++ // the window fills; nothing was missed
+			return
 		}
 		if !readable {
 			unreadable++
@@ -183,6 +204,8 @@ func (h *Hypothesis) judgeSamples(phase Phase, from, to time.Time, track *Track)
 		j.Text = fmt.Sprintf("%d of %s, needs %s more", len(values), plural(least, "measurement"), wholeNumber(j.Needs))
 		if unreadable > 0 {
 			j.Text = fmt.Sprintf("%s (%s could not be read: %s)", j.Text, plural(unreadable, "other"), lastWords)
+		} else if early > 0 {
+			j.Text += " (" + string(TooEarly) + " to be read)"
 		}
 		return j
 	}
@@ -307,7 +330,7 @@ func (h *Hypothesis) compare(j *Judgement, values []float64) {
 	case ValueAtMost:
 		j.Text = fmt.Sprintf("highest %s over %s, at most %s asked", h.number(observed), count, h.number(h.Limit.Value))
 	case ValueAtLeast:
-		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked", h.number(observed), count, h.number(h.Limit.Value))
+		j.Text = fmt.Sprintf("lowest %s over %s, at least %s asked%s", h.number(observed), count, h.number(h.Limit.Value), h.kept)
 	}
 }
 

@@ -16,10 +16,11 @@ package experiments
 //
 // The types a field may have: string, bool, int, float64, time.Duration,
 // [Percent], [Range], [Secret], []string, map[string]string, map[string]Secret,
-// *SLO, *Probed, a pointer to a connection's struct, and, for blocks, a pointer to
-// or a slice of a struct of the same sort; in the steps of a journey also [Template]
-// and map[string]Template. A pointer to a number, duration or percent stays nil where
-// the attribute is left out. An embedded struct without a tag stands for its fields.
+// *SLO, *Probed, *GoldenSignals, a pointer to a connection's struct, and, for blocks, a
+// pointer to or a slice of a struct of the same sort; in the steps of a journey also
+// [Template] and map[string]Template. A pointer to a number, duration or percent stays
+// nil where the attribute is left out. An embedded struct without a tag stands for its
+// fields.
 //
 // A struct that implements [Validator] is asked after decoding.
 type Kind[T any] struct {

@@ -27,6 +27,9 @@ const (
 	NotAsked Condition = "not asked"
 )
 
+// ended tells that the series was not there, or not any more.
+func (c Condition) ended() bool { return c == Stale || c == NoData }
+
 // Sample is one measurement of a probe.
 type Sample struct {
 	At   time.Time     `json:"at"`
@@ -77,6 +80,12 @@ type Probed struct {
 	Probe Probe
 	// Journey is what it stands for where it goes a user's way; else nil.
 	Journey *Journey
+	// Window, if set, is the time before each measurement that its value speaks of, as
+	// that of a rate.
+	Window time.Duration
+	// Series is the name in results of what is no probe block:
+	// "golden_signals.checkout.traffic".
+	Series string
 	// Origin is where it is declared: "shop.hcl:12".
 	Origin string
 }
@@ -115,6 +124,9 @@ type SLI interface {
 // SeriesName is how a probe is named in results: "probe.front_door", and
 // "journey.checkout" for one that goes a user's way.
 func (p *Probed) SeriesName() string {
+	if p.Series != "" {
+		return p.Series
+	}
 	if p.Journey != nil {
 		return "journey." + p.Name
 	}

@@ -86,7 +86,7 @@ func readingOf(s *experiments.Series, hypotheses []experiments.HypothesisResult)
 			return 1 - s.Bad[i]/s.Total[i]
 		}}
 	}
-	values := []experiments.LimitKind{experiments.ValueAtMost, experiments.ValueAtLeast}
+	values := []experiments.LimitKind{experiments.ValueAtMost, experiments.ValueAtLeast, experiments.ValueKeeps}
 	asked := slices.ContainsFunc(hypotheses, func(h experiments.HypothesisResult) bool {
 		return h.Series == s.Name && slices.Contains(values, h.Kind)
 	})

@@ -11,7 +11,7 @@ import (
 
 // languageBlocks are the blocks of the first level that the language has itself;
 // the kinds of connections join them.
-var languageBlocks = []string{"variable", "locals", "slo", "probe", "journey", "error_budget_policy", "scenario"}
+var languageBlocks = []string{"variable", "locals", "slo", "probe", "journey", goldenRoot, "error_budget_policy", "scenario"}
 
 // scenarioBlocks are the blocks within a scenario.
 var scenarioBlocks = []string{"hypothesis", "fault", "guard"}
@@ -63,6 +63,11 @@ func (p *pass) collectBlock(block *hclsyntax.Block, known []string) {
 		if p.named(block, "name") {
 			p.claim("journey."+block.Labels[0], block)
 			c.probes = append(c.probes, block)
+		}
+	case goldenRoot:
+		if p.named(block, "service") {
+			p.claim(goldenRoot+"."+block.Labels[0], block)
+			c.golden = append(c.golden, block)
 		}
 	case "error_budget_policy":
 		if p.named(block, "name") {

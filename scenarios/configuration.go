@@ -30,6 +30,7 @@ type Configuration struct {
 	connections []*connection
 	slos        []*hclsyntax.Block
 	probes      []*hclsyntax.Block // and journeys: all that takes measurements
+	golden      []*hclsyntax.Block
 	policies    []*hclsyntax.Block
 	scenarios   []*hclsyntax.Block
 	declared    map[string]hcl.Range // address -> where it was declared first

@@ -26,6 +26,7 @@ type pass struct {
 
 	slos     map[string]*declaredSLO
 	probes   map[string]*experiments.Probed // by address: "probe.door", "journey.checkout"
+	golden   map[string]*experiments.GoldenSignals
 	policies map[string]*experiments.Policy
 	// open tells that the connections are open.
 	open bool

@@ -53,8 +53,11 @@ type topic struct {
 	title                     string
 	example                   string         // where no shipped scenario has one
 	more                      []AttributeDoc // attributes that are not decoded as values
-	// kind is what the language is given for the block, whose attributes it has too.
-	kind func(Language) row
+	exports                   []string       // values to refer to
+	// table is the struct that the language's tables give it, whose attributes stand in a
+	// group of their own; kind one whose attributes are the block's own too.
+	table func(Language) any
+	kind  func(Language) row
 }
 
 // topics are the blocks of the language, in the order in which they are explained.
@@ -93,7 +96,8 @@ func topics() []topic {
 			text:    "A reference journey.name goes wherever a probe may be named. A measurement is good if every step is, and takes as long as all steps together. A step that fails ends it, and is named by the reason. Every measurement is a user of its own: with new connections, without cookies, keeping those that it is given. What a step captures, later steps write as capture.name: in url, headers, body and form; alone, in a text, and within jsonencode(...). It is taken for a secret: no sample and no report quotes it.",
 			structs: []any{&journeyBlock{}},
 			kind:    func(l Language) row { return rows([]experiments.Kind[experiments.JourneyProbe]{l.Journey})[0] },
-		}, {
+		},
+		goldenTopic(), {
 			name: "variable", form: `variable "name"`, summary: "A value that may be given from outside",
 			text:    "The value comes from --var name=value, else from --var-file, else from GAMEDAY_VAR_name in the environment, else from default. The value null stands for leaving the attribute out in which the variable is used.",
 			structs: []any{&variableBlock{}},
@@ -146,6 +150,10 @@ type describer struct {
 
 func (d describer) topic(t topic) BlockDoc {
 	doc := BlockDoc{Topic: t.name, Form: t.form, Summary: t.summary, Text: t.text, Example: cmp.Or(d.example(t.name, ""), t.example)}
+	doc.Exports = t.exports
+	if t.table != nil {
+		doc.Groups = append(doc.Groups, Group{Attributes: d.attributes(t.table(d.language))})
+	}
 	for _, value := range t.structs {
 		doc.Groups = append(doc.Groups, Group{Title: t.title, Attributes: slices.Concat(t.more, d.attributes(value))})
 	}

@@ -22,6 +22,7 @@ type hypothesisBlock struct {
 	P99AtMost    *time.Duration       `hcl:"p99_at_most,optional" doc:"99% of the measurements take at most this long." example:"1s"`
 	ValueAtMost  *amount              `hcl:"value_at_most,optional" doc:"Each value that the probe reads is at most this." example:"250"`
 	ValueAtLeast *amount              `hcl:"value_at_least,optional" doc:"Each value that the probe reads is at least this." example:"3"`
+	ValueKeeps   *experiments.Percent `hcl:"value_keeps,optional" doc:"Each value that the probe reads is at least this share of their mean in the baseline." example:"50%"`
 
 	During        bool                `hcl:"during,optional" default:"true" doc:"Whether it must hold while the faults are on; false: only before, and again afterwards."`
 	RecoverWithin time.Duration       `hcl:"recover_within,optional" default:"60s" doc:"How long after the last revert it may take to hold again."`
@@ -57,11 +58,14 @@ func (h *hypothesisBlock) limits() []limitOf {
 	if h.ValueAtLeast != nil {
 		list = append(list, limitOf{"value_at_least", experiments.Limit{Kind: experiments.ValueAtLeast, Value: float64(*h.ValueAtLeast)}})
 	}
+	if h.ValueKeeps != nil {
+		list = append(list, limitOf{"value_keeps", experiments.Limit{Kind: experiments.ValueKeeps, Ratio: *h.ValueKeeps}})
+	}
 	return list
 }
 
 // limitNames are the attributes of which at most one may be written.
-var limitNames = []string{"at_least", "p50_at_most", "p90_at_most", "p95_at_most", "p99_at_most", "value_at_most", "value_at_least"}
+var limitNames = []string{"at_least", "p50_at_most", "p90_at_most", "p95_at_most", "p99_at_most", "value_at_most", "value_at_least", "value_keeps"}
 
 func (p *pass) hypothesis(s *assembly, block *hclsyntax.Block) {
 	what := fmt.Sprintf("hypothesis %q", block.Labels[0])
@@ -86,6 +90,7 @@ func (p *pass) hypothesis(s *assembly, block *hclsyntax.Block) {
 		p.errorf(header(block), "Nothing to judge", "A hypothesis is about an slo or a probe: add slo = slo.name or probe = probe.name.")
 	}
 	p.limit(h, block, &common, out)
+	p.goldenLimit(h, block)
 	p.judging(h, block, &common, out)
 }
 
@@ -127,6 +132,8 @@ func (p *pass) limitFits(l limitOf, block *hclsyntax.Block, out *outcome) {
 		p.errorf(at, "Limit of 0%", "At least 0%% are always good, so this could never fail. Write, for example, \"99.5%%\".")
 	case l.limit.Kind != experiments.GoodRatio && out.has("slo"):
 		p.errorf(at, "Limit that needs a probe", "An slo counts events and has no single values, so %s cannot be asked of it. Use a probe, or at_least.", l.name)
+	case l.limit.Kind == experiments.ValueKeeps && (l.limit.Ratio <= 0 || l.limit.Ratio >= 1):
+		p.errorf(at, "Share out of range", "A share of the baseline's mean is above 0%%, and below 100%%, since not every value is at its mean or above. Write, for example, \"50%%\".")
 	case l.limit.Kind == experiments.QuantileAtMost && l.limit.Value <= 0:
 		p.errorf(at, "Limit of zero", "Nothing takes no time at all. Write, for example, \"500ms\".")
 	}

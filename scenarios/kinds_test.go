@@ -36,9 +36,11 @@ func testLanguage() (Language, *[]string) {
 			{Name: "burn_rate", Summary: "The budget burns too fast", New: func() experiments.Guard { return new(testBurnRate) }},
 			{Name: "budget", Summary: "Too much of the budget is spent", New: func() experiments.Guard { return new(testBudget) }},
 			{Name: "probe_fails", Summary: "A probe fails", New: func() experiments.Guard { return new(testProbeFails) }},
+			{Name: "golden_signals", Summary: "A signal misses its target", New: func() experiments.Guard { return new(testSignalGuard) }},
 			{Name: "no_data", Summary: "Nothing can be seen", New: func() experiments.Guard { return new(testNoData) }},
 			{Name: "max_duration", Summary: "The run takes too long", New: func() experiments.Guard { return new(testMaxDuration) }},
 		},
+		GoldenSignals: func() experiments.SignalSource { return new(testSignals) },
 		DefaultGuards: []string{"no_data", "max_duration"},
 	}, log
 }
@@ -312,5 +314,59 @@ type testMaxDuration struct {
 
 func (g *testMaxDuration) Needs() experiments.Needs { return experiments.Needs{} }
 func (g *testMaxDuration) Judge(*experiments.History) experiments.Reading {
+	return experiments.Reading{}
+}
+
+// testSignals measures by a gauge what is written.
+type testSignals struct {
+	Requests     string               `hcl:"requests" doc:"The counter of requests." example:"http_requests_total"`
+	Errors       string               `hcl:"errors,optional" doc:"Which of them failed." example:"code=~\"5..\""`
+	Window       time.Duration        `hcl:"window,optional" default:"5s" doc:"What a value speaks of."`
+	TrafficKeeps experiments.Percent  `hcl:"traffic_keeps,optional" default:"50%" doc:"Traffic is at least this share."`
+	ErrorsAtMost *experiments.Percent `hcl:"errors_at_most,optional" doc:"At most this share fails." example:"0.1%"`
+}
+
+func (g *testSignals) Signals() []*experiments.Signal {
+	if g.Requests == "" {
+		return nil // not known yet
+	}
+	var list []*experiments.Signal
+	add := func(name experiments.SignalName, text string, limit experiments.Limit) {
+		s := &experiments.Signal{Name: name, Probed: &experiments.Probed{Unit: name.Unit(), Window: g.Window, Probe: new(testGauge)}}
+		if text != "" {
+			s.Targets = append(s.Targets, experiments.Target{Text: text, Limit: limit})
+		}
+		list = append(list, s)
+	}
+	kept := ""
+	if g.TrafficKeeps > 0 {
+		kept = "traffic keeps " + g.TrafficKeeps.String() + " of the baseline"
+	}
+	add(experiments.Traffic, kept, experiments.Limit{Kind: experiments.ValueKeeps, Ratio: g.TrafficKeeps})
+	switch {
+	case g.ErrorsAtMost != nil:
+		add(experiments.Errors, "errors at most "+g.ErrorsAtMost.String(), experiments.Limit{Kind: experiments.ValueAtMost, Value: float64(*g.ErrorsAtMost)})
+	case g.Errors != "":
+		add(experiments.Errors, "", experiments.Limit{})
+	}
+	return list
+}
+
+// testSignalGuard looks at signals.
+type testSignalGuard struct {
+	Signals *experiments.GoldenSignals `hcl:"signals" doc:"What is watched." example:"golden_signals.checkout"`
+}
+
+func (g *testSignalGuard) Needs() experiments.Needs {
+	var needs experiments.Needs
+	if g.Signals != nil {
+		for _, s := range g.Signals.Signals {
+			needs.Probes = append(needs.Probes, s.Probed)
+		}
+	}
+	return needs
+}
+
+func (g *testSignalGuard) Judge(*experiments.History) experiments.Reading {
 	return experiments.Reading{}
 }

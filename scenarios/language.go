@@ -22,6 +22,8 @@ type Language struct {
 	SLIs   []experiments.Kind[experiments.SLI]
 	Faults []experiments.Kind[experiments.Fault]
 	Guards []experiments.Kind[experiments.Guard]
+	// GoldenSignals makes what a golden_signals block is decoded into.
+	GoldenSignals func() experiments.SignalSource
 	// DefaultGuards are the kinds of guards that each scenario has unless it writes
 	// one of that kind itself.
 	DefaultGuards []string

@@ -315,7 +315,7 @@ func (p *pass) unused() {
 	if len(c.scenarios) == 0 {
 		return // a library: others may use what it declares
 	}
-	for _, block := range slices.Concat(c.slos, c.probes, c.policies) {
+	for _, block := range slices.Concat(c.slos, c.probes, c.golden, c.policies) {
 		address := addressOf(block)
 		switch {
 		case c.used[address]:

@@ -49,6 +49,7 @@ func (p *pass) declare() {
 			p.slos[block.Labels[0]] = &declaredSLO{value: &experiments.SLO{Name: block.Labels[0], Origin: p.c.origin(header(block))}}
 		}
 	}
+	p.declareGolden()
 	for _, block := range p.c.probes {
 		probed := p.probes[addressOf(block)]
 		if !p.firstOf(addressOf(block), block) {

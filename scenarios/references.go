@@ -11,12 +11,13 @@ import (
 )
 
 // measuring are the first words of references to what is measured and how it is judged.
-var measuring = []string{"slo", "probe", "journey", "error_budget_policy"}
+var measuring = []string{"slo", "probe", "journey", goldenRoot, "error_budget_policy"}
 
 // roots says what expressions in one place may refer to.
 type roots struct {
-	measures bool      // slo, probe, journey and error_budget_policy
+	measures bool      // one of measuring
 	scenario bool      // fault
+	events   bool      // of what is measured, only what counts events
 	faults   []string  // those of the scenario
 	unsure   bool      // a fault of the scenario is not among them
 	captured *captured // capture; nil outside of the steps of a journey
@@ -32,12 +33,12 @@ func (p *pass) checkReferences() {
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
 	}
-	for _, block := range slices.Concat(c.probes, c.slos, c.policies) {
+	for _, block := range slices.Concat(c.probes, c.slos, c.golden, c.policies) {
 		if block.Type == "journey" {
 			p.checkJourney(block)
 			continue
 		}
-		p.checkBody(block.Body, roots{measures: true})
+		p.checkBody(block.Body, roots{measures: true, events: block.Type == "slo"})
 	}
 	for _, block := range c.scenarios {
 		where := roots{measures: true, scenario: true}
@@ -100,6 +101,9 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 	case root == "var" || root == "local":
 	case root == "capture":
 		return p.checkCapture(traversal, where)
+	case where.events && root == goldenRoot:
+		p.errorf(traversal.SourceRange(), "Values, and no events", "An slo counts events, and golden signals are values. Give it an sli block that counts the same requests.")
+		return false
 	case where.measures && slices.Contains(measuring, root):
 	case where.scenario && root == "fault":
 	case isConnection:
@@ -109,6 +113,7 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 			"slo":                 "an slo is referred to from the slos, hypotheses, faults and guards.",
 			"probe":               "a probe is referred to from the slos, hypotheses, faults and guards.",
 			"journey":             "a journey is referred to from the slos, hypotheses, faults and guards.",
+			goldenRoot:            "golden signals are referred to from the scenarios, hypotheses, faults and guards.",
 			"error_budget_policy": "a policy is referred to from the slos and scenarios.",
 			"fault":               "a fault is referred to from its own scenario only.",
 		}[root])
@@ -153,6 +158,9 @@ func (p *pass) checkNamed(traversal hcl.Traversal, root, name string, at hcl.Ran
 			return false
 		}
 		p.c.used[address] = true
+	}
+	if root == goldenRoot {
+		return p.checkGolden(traversal, name)
 	}
 	if root != "var" && root != "local" && len(traversal) > 2 {
 		p.errorf(traversal[2].SourceRange(), "Reference to nothing", "The %s %q has no values to refer to; write %s.%s.", word, name, root, name)
@@ -316,6 +324,8 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 		if policy, found := p.policies[name]; found {
 			return cty.CapsuleVal(handleType, &handle{"error_budget_policy." + name, policy})
 		}
+	case goldenRoot:
+		return p.goldenObject(name)
 	case "fault":
 		if value, found := faults[name]; found {
 			return value

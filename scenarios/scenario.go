@@ -14,12 +14,13 @@ import (
 
 // scenarioBlock is the attributes of a scenario.
 type scenarioBlock struct {
-	Description    string              `hcl:"description,optional" doc:"What the scenario shows, in a sentence."`
-	Seed           *uint64             `hcl:"seed,optional" doc:"Decides every random choice, so that a run can be repeated. Left out: drawn, and printed."`
-	Baseline       time.Duration       `hcl:"baseline,optional" doc:"How long the system is watched at least before anything is broken. Left out: until each hypothesis has its answer."`
-	BaselineWithin time.Duration       `hcl:"baseline_within,optional" default:"60s" doc:"How long the baseline may take at most; a hypothesis that does not hold by then ends the run, untouched."`
-	RevertWithin   time.Duration       `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
-	Policy         *experiments.Policy `hcl:"policy,optional" doc:"The error_budget_policy that must allow a game day, by the budget that is left of each slo of the scenario that names none itself."`
+	Description    string                       `hcl:"description,optional" doc:"What the scenario shows, in a sentence."`
+	Seed           *uint64                      `hcl:"seed,optional" doc:"Decides every random choice, so that a run can be repeated. Left out: drawn, and printed."`
+	Baseline       time.Duration                `hcl:"baseline,optional" doc:"How long the system is watched at least before anything is broken. Left out: until each hypothesis has its answer."`
+	BaselineWithin time.Duration                `hcl:"baseline_within,optional" default:"60s" doc:"How long the baseline may take at most; a hypothesis that does not hold by then ends the run, untouched."`
+	Watch          []*experiments.GoldenSignals `hcl:"watch,optional" doc:"Services whose golden signals should keep to their targets: a hypothesis of each." example:"[golden_signals.checkout]"`
+	RevertWithin   time.Duration                `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
+	Policy         *experiments.Policy          `hcl:"policy,optional" doc:"The error_budget_policy that must allow a game day, by the budget that is left of each slo of the scenario that names none itself."`
 }
 
 // Experiments decodes the scenarios, in the order of the files. The configuration
@@ -107,10 +108,12 @@ func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 			}
 		}
 	}
+	p.watch(s, common.Watch, out)
 	p.chain(s)
 	p.defaultGuards(s)
-	p.complete(s)
+	p.complete(s, out)
 	p.measured(s)
+	p.measuredGolden(s)
 	return s.experiment
 }
 
@@ -140,13 +143,13 @@ func (p *pass) times(s *assembly, out *outcome) {
 }
 
 // complete says what a scenario lacks as a whole.
-func (p *pass) complete(s *assembly) {
+func (p *pass) complete(s *assembly, out *outcome) {
 	has := func(blockType string) bool {
 		return slices.ContainsFunc(s.block.Body.Blocks, func(b *hclsyntax.Block) bool {
 			return b.Type == blockType || nearest(b.Type, scenarioBlocks) == blockType // reported already
 		})
 	}
-	if !has("hypothesis") {
+	if !has("hypothesis") && !out.has("watch") {
 		p.errorf(header(s.block), "Scenario without a hypothesis", "A run shows whether a hypothesis holds; without one there is nothing to show. Add hypothesis \"name\" { probe = probe.name }, for example.")
 	}
 	if !has("fault") {

@@ -40,6 +40,7 @@ var (
 	rangeType    = reflect.TypeFor[experiments.Range]()
 	secretType   = reflect.TypeFor[experiments.Secret]()
 	sloType      = reflect.TypeFor[*experiments.SLO]()
+	goldenType   = reflect.TypeFor[*experiments.GoldenSignals]()
 	probedType   = reflect.TypeFor[*experiments.Probed]()
 	policyType   = reflect.TypeFor[*experiments.Policy]()
 	faultType    = reflect.TypeFor[faultName]()
@@ -220,6 +221,9 @@ func assignHandle(field reflect.Value, val cty.Value) error {
 		return errUnknown
 	}
 	if !reflect.TypeOf(value).AssignableTo(field.Type()) {
+		if detail := goldenInstead(ref, field.Type()); detail != "" {
+			return wrongValue("Wrong reference", "%s", detail)
+		}
 		return wrongValue("Wrong reference", "%s is not %s.", ref.address, typeName(field.Type()))
 	}
 	field.Set(reflect.ValueOf(value))
@@ -338,8 +342,14 @@ func wrongType(val cty.Value, want reflect.Type) error {
 		}
 	} else if val.Type().IsObjectType() && val.Type().HasAttribute(selfKey) {
 		got = "connection"
+		if ref, ok := val.GetAttr(selfKey).EncapsulatedValue().(*handle); ok {
+			got = "reference to " + ref.address
+		}
 	}
 	example := exampleOf(want)
+	if want == reflect.SliceOf(goldenType) {
+		example = ", such as [golden_signals.checkout]"
+	}
 	if meant := unquote(val, want); meant != "" {
 		example = ": write " + meant + " without quotes"
 	}
@@ -399,6 +409,8 @@ func typeName(t reflect.Type) string {
 		return "a reference to an slo"
 	case probedType:
 		return "a reference to a probe or a journey"
+	case goldenType:
+		return "a reference to golden_signals"
 	case policyType:
 		return "a reference to an error_budget_policy"
 	case faultType:
@@ -457,6 +469,8 @@ func exampleOf(t reflect.Type) string {
 		return ", such as probe.front_door"
 	case policyType:
 		return ", such as error_budget_policy.standard"
+	case goldenType:
+		return ", such as golden_signals.checkout"
 	case faultType:
 		return ", such as fault.late-payments"
 	}

@@ -29,9 +29,10 @@ func (l Language) Verify() error {
 			v.problem("default guard %q: there is no guard of that kind", name)
 		}
 	}
-	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &policyBlock{}, &probeBlock{}, &journeyBlock{}, &variableBlock{}, &validationBlock{}} {
+	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &policyBlock{}, &probeBlock{}, &journeyBlock{}, &goldenBlock{}, &variableBlock{}, &validationBlock{}} {
 		v.fields(fmt.Sprintf("%T", own), reflect.TypeOf(own).Elem())
 	}
+	v.golden(l)
 	return errors.Join(v.problems...)
 }
 
@@ -113,7 +114,7 @@ func (v *verifier) fields(what string, t reflect.Type) {
 
 func (v *verifier) supported(t reflect.Type) bool {
 	switch {
-	case scalar(t) || v.types[t] || t == sloType || t == probedType || t == policyType:
+	case scalar(t) || v.types[t] || t == sloType || t == probedType || t == goldenType || t == policyType:
 		return true
 	case t.Kind() == reflect.Pointer:
 		return scalar(t.Elem())

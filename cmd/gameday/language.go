@@ -31,6 +31,7 @@ func language() scenarios.Language {
 		SLIs:          prom.SLIs(),
 		Faults:        faults.Kinds(),
 		Guards:        guards.Kinds(),
+		GoldenSignals: func() experiments.SignalSource { return new(prom.GoldenSignals) },
 		DefaultGuards: []string{"no_data", "max_duration"},
 	}
 }

@@ -211,6 +211,11 @@ func TestTooManyInFlightAreTurnedAway(t *testing.T) {
 	if got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "2 requests are in flight") {
 		t.Errorf("turned away with %q and Retry-After %q", got.body, got.header.Get("Retry-After"))
 	}
+	families := scrape(t, s, textFormat)
+	used := find(t, families, "http_request_slots_in_use", "service", "front-door").GetGauge().GetValue()
+	if size := find(t, families, "http_request_slots", "service", "front-door").GetGauge().GetValue(); used != 2 || size != 2 {
+		t.Errorf("a full front door says that %v of %v slots are in use", used, size)
+	}
 	if got := ask(t, "GET", s.Export("url")+"/healthz", "", nil); got.code != http.StatusOK {
 		t.Errorf("a full front door is not healthy: %d", got.code)
 	}

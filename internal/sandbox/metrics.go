@@ -84,6 +84,18 @@ func newMetrics() *metrics {
 	return m
 }
 
+// watchSlots exports how many of the front door's places are taken, and how many there
+// are. Requests in flight are not that: those that are turned away are among them.
+func (m *metrics) watchSlots(slots chan struct{}) {
+	gauge := func(name, help string, read func() int) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: name, Help: help, ConstLabels: prometheus.Labels{"service": frontDoor},
+		}, func() float64 { return float64(read()) }))
+	}
+	gauge("http_request_slots_in_use", "Requests being worked on, of those that may be at once.", func() int { return len(slots) })
+	gauge("http_request_slots", "Requests that may be worked on at once; others are turned away.", func() int { return cap(slots) })
+}
+
 // createSeries makes all series exist, so that the first error of each has a rate.
 func (m *metrics) createSeries() {
 	codes := map[string][]int{

@@ -106,6 +106,7 @@ func TestAllSeriesExistBeforeTheFirstRequest(t *testing.T) {
 		{"http_requests_total", []string{"service", "payments", "route", "/charge"}, 2},
 		{"http_request_duration_seconds", []string{"service", "front-door"}, 10},
 		{"http_requests_in_flight", nil, 3},
+		{"http_request_slots_in_use", []string{"service", "front-door"}, 1},
 		{"retries_total", []string{"service", "front-door"}, 2},
 		{"fallbacks_total", []string{"service", "front-door", "upstream", "catalogue"}, 1},
 		{"client_requests_total", []string{"route", "/checkout"}, 5},

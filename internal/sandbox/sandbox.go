@@ -56,7 +56,9 @@
 //	http_requests_total{service,route,code}         requests answered, for ratio SLIs
 //	http_request_duration_seconds{service,route}    seconds until the answer, for latency SLIs:
 //	                                                classic buckets and a native histogram in one
-//	http_requests_in_flight{service}                being answered now, for saturation
+//	http_requests_in_flight{service}                being answered now
+//	http_request_slots_in_use{service}              being worked on by the front door now, and how many
+//	http_request_slots{service}                     may be at once: together its saturation
 //	retries_total{service,upstream}                 second and later attempts: trouble that
 //	                                                customers do not see yet
 //	fallbacks_total{service,upstream}               answers from a cache

@@ -77,6 +77,7 @@ func openShop(ctx context.Context, s *Sandbox) (_ *shop, err error) {
 		fallback: s.Fallback, keys: newDice(seed, 1), metrics: o.metrics,
 	}
 	f.visits = &visits{front: f, ids: newDice(seed, 2), key: []byte(newDice(seed, 3).key())}
+	o.metrics.watchSlots(f.slots)
 	if o.front, err = o.serve(ctx, frontDoor, s.Port, f.handler(), grace); err != nil {
 		return nil, err
 	}
