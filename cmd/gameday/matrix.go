@@ -31,9 +31,9 @@ func newMatrixCommand(global *globalFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Show what users can do while each dependency is broken, from all runs",
-		Long: `matrix reads all runs and says for each dependency that was broken, and each thing
-that a hypothesis was about, how it fared: works, degraded, down, unclear or untested,
-and how old that evidence is. The newest run that tells counts.
+		Long: `matrix reads all runs and says for each dependency that was broken, and each
+thing that a hypothesis was about, how it fared: works, degraded, down, unclear or
+untested, and how old that evidence is. The newest run that tells counts.
 
 A dependency is what a fault's block names with dependency = "payments", else its
 target; pods of one workload are one dependency.

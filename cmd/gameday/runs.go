@@ -26,9 +26,9 @@ func newRunsCommand(global *globalFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List runs, the newest first, with their verdicts",
-		Long: `runs lists the runs of the state folder, or of the shared store, with their verdicts.
-Of a run without one it says: "going on", "died" (and everything is mended), "NOT
-RESTORED" (type gameday recover), "not begun" or "unreadable".
+		Long: `runs lists the runs of the state folder, or of the shared store, with their
+verdicts. Of a run without one it says: "going on", "died" (and everything is
+mended), "NOT RESTORED" (type gameday recover), "not begun" or "unreadable".
 
 It exits with 0 whatever the verdicts are.`,
 		Example: "  gameday runs\n  gameday runs --scenario 'slow-*' --verdict refuted --since 30d\n  gameday runs show last\n  gameday runs diff 20261124 last",
