@@ -17,7 +17,7 @@ func newSLOCommand(global *globalFlags) *cobra.Command {
 		Use:   "slo",
 		Short: "Look at SLOs and their error budgets",
 		Long: `slo has the commands that look at the SLOs which a configuration declares, and at
-what is left of their error budgets. Each says how it exits.`,
+what is left of their error budgets. Alone it lists them, and exits with 0.`,
 		Example: "  gameday slo status\n  gameday slo report --out budgets.html\n  gameday slo lint shop.hcl",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
