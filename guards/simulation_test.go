@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,25 +101,46 @@ func eProcess() detector {
 	}
 }
 
-// windowCounts draws one window: Poisson arrivals, each failing by itself.
-func windowCounts(random *rand.Rand, share float64) (bad, total float64) {
-	limit, product := math.Exp(-simulatedRate), random.Float64()
-	for ; product > limit; product *= random.Float64() {
-		total++
-		if random.Float64() < share {
-			bad++
-		}
+// arrivals draws counts of a Poisson distribution, by a table of its sums.
+type arrivals []float64
+
+func newArrivals(mean float64) arrivals {
+	term, sum := math.Exp(-mean), 0.0
+	var table arrivals
+	for k := 1.0; sum < 1-1e-12 && k < 10*mean+50; k++ {
+		sum += term
+		table = append(table, sum)
+		term *= mean / k
 	}
-	return bad, total
+	return table
+}
+
+func (a arrivals) draw(random *rand.Rand) float64 {
+	k, _ := slices.BinarySearch(a, random.Float64())
+	return float64(k)
+}
+
+// windows draws windows: Poisson arrivals, each failing by itself. Then bad and good
+// ones are Poisson arrivals of their own, independent of each other.
+type windows map[float64][2]arrivals
+
+func (w windows) draw(random *rand.Rand, share float64) (bad, total float64) {
+	both, known := w[share]
+	if !known {
+		both = [2]arrivals{newArrivals(simulatedRate * share), newArrivals(simulatedRate * (1 - share))}
+		w[share] = both
+	}
+	bad = both[0].draw(random)
+	return bad, bad + both[1].draw(random)
 }
 
 // simulate gives the share of runs that were stopped and the mean seconds to it.
 func simulate(what truth, runs int, seed uint64, fresh func() detector) (stopped, seconds float64) {
-	random := rand.New(rand.NewPCG(seed, 1))
+	random, drawn := rand.New(rand.NewPCG(seed, 1)), windows{}
 	for range runs {
 		stop := fresh()
 		for look := 1; look <= simulatedLooks; look++ {
-			if stop(windowCounts(random, what.share(random, look))) {
+			if stop(drawn.draw(random, what.share(random, look))) {
 				stopped++
 				seconds += float64(look) * 5
 				break
