@@ -31,8 +31,11 @@ func (p *pass) checkReferences() {
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
 	}
-	for _, block := range slices.Concat(c.probes, c.slos, c.policies) {
+	for _, block := range slices.Concat(c.probes, c.slos) {
 		p.checkBody(block.Body, roots{measures: true})
+	}
+	for _, block := range c.policies {
+		p.checkBody(block.Body, roots{})
 	}
 	for _, block := range c.scenarios {
 		where := roots{measures: true, scenario: true}
