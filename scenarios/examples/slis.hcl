@@ -35,10 +35,10 @@ slo "fast-catalogue" {
   }
 }
 
-# Of all stretches of two seconds, 80% are good: at least 95% of their checkouts are
+# Of all stretches of two seconds, 95% are good: at least 95% of their checkouts are
 # answered without a 5xx.
 slo "steady-checkout" {
-  objective = "80%"
+  objective = "95%"
   sli "time_slice" {
     slice           = "2s"
     bad             = "sum(rate(http_requests_total{service=\"front-door\",route=\"/checkout\",code=~\"5..\"}[$slice]))"
@@ -47,10 +47,10 @@ slo "steady-checkout" {
   }
 }
 
-# Of all stretches of two seconds, 80% have at least one checkout a second. That they
+# Of all stretches of two seconds, 95% have at least one checkout a second. That they
 # stop is a problem and not silence.
 slo "busy-checkout" {
-  objective = "80%"
+  objective = "95%"
   sli "throughput" {
     slice    = "2s"
     query    = "sum(rate(http_requests_total{service=\"front-door\",route=\"/checkout\"}[$slice]))"
