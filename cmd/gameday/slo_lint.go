@@ -108,14 +108,12 @@ func (global *globalFlags) lint(cmd *cobra.Command, paths []string, flags *lintF
 	if err != nil {
 		return exitWith(experiments.Errored, errors.Join(err, closeAll()))
 	}
-	for _, slo := range slos {
-		found, gaps := prom.Lint(ctx, slo, prom.LintOptions{Offline: flags.offline, Over: over, Now: time.Now()})
-		for _, f := range found {
-			file, line, column := c.Place(f.SLO, f.Attribute)
-			result.Findings = append(result.Findings, placedFinding{f, file, line, column})
-		}
-		result.Unchecked = append(result.Unchecked, gaps...)
+	findings, gaps := prom.Lint(ctx, slos, prom.LintOptions{Offline: flags.offline, Over: over, Now: time.Now()})
+	for _, f := range findings {
+		file, line, column := c.Place(f.SLO, f.Attribute)
+		result.Findings = append(result.Findings, placedFinding{f, file, line, column})
 	}
+	result.Unchecked = append(result.Unchecked, gaps...)
 	if err := closeAll(); err != nil {
 		return exitWith(experiments.Errored, err)
 	}

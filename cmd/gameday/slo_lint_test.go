@@ -64,7 +64,9 @@ slo "checkout" {
 		return result, code
 	}
 	var last linted
-	poll(t, func() string { return fmt.Sprintf("a clean lint, when there are enough samples; the last was %+v", last) }, func() bool {
+	poll(t, func() string {
+		return fmt.Sprintf("a clean lint, when there are enough samples; the last was %+v", last)
+	}, func() bool {
 		result, code := lint(server, "code")
 		last = result
 		return code == 0 && len(result.Findings) == 0 && len(result.Unchecked) == 0 && result.SLOs == 1

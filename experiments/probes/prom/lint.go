@@ -94,21 +94,31 @@ type LintOptions struct {
 	Now     time.Time
 }
 
-// Lint makes all checks on an SLO. Its Prometheus must be open, unless Offline.
-func Lint(ctx context.Context, slo *experiments.SLO, options LintOptions) ([]LintFinding, []LintGap) {
-	s := newLintSubject(slo, options)
-	var findings []LintFinding
-	unchecked := map[string]*LintGap{}
-	var gaps []*LintGap
-	gap := func(check string, err error) {
-		g := unchecked[err.Error()]
-		if g == nil {
-			var failed *QueryError
-			g = &LintGap{SLO: slo.Name, Why: err.Error(), Unreachable: errors.As(err, &failed)}
-			unchecked[err.Error()] = g
-			gaps = append(gaps, g)
+// Lint makes all checks on SLOs. Each Prometheus with an URL must be open, unless
+// Offline.
+func Lint(ctx context.Context, slos []*experiments.SLO, options LintOptions) (findings []LintFinding, gaps []LintGap) {
+	silent := map[*Prometheus]*silence{}
+	for _, slo := range slos {
+		s := newLintSubject(slo, options)
+		if silent[s.where] == nil {
+			silent[s.where] = &silence{}
 		}
-		g.Checks = append(g.Checks, check)
+		s.silence = silent[s.where]
+		found, missing := s.lint(ctx)
+		findings, gaps = append(findings, found...), append(gaps, missing...)
+	}
+	return findings, gaps
+}
+
+func (s *lintSubject) lint(ctx context.Context) (findings []LintFinding, gaps []LintGap) {
+	gap := func(check string, err error) {
+		i := slices.IndexFunc(gaps, func(g LintGap) bool { return g.Why == err.Error() })
+		if i < 0 {
+			i = len(gaps)
+			var failed *QueryError
+			gaps = append(gaps, LintGap{SLO: s.slo.Name, Why: err.Error(), Unreachable: errors.As(err, &failed)})
+		}
+		gaps[i].Checks = append(gaps[i].Checks, check)
 	}
 	for _, check := range LintChecks() {
 		var found []LintFinding
@@ -122,15 +132,27 @@ func Lint(ctx context.Context, slo *experiments.SLO, options LintOptions) ([]Lin
 			}
 		}
 		for _, f := range found {
-			f.Check, f.SLO, f.Why = check.Name, slo.Name, check.Why
+			f.Check, f.SLO, f.Why = check.Name, s.slo.Name, check.Why
 			findings = append(findings, f)
 		}
 	}
-	list := make([]LintGap, 0, len(gaps))
-	for _, g := range gaps {
-		list = append(list, *g)
+	return findings, gaps
+}
+
+// silence counts the questions in a row that a server did not answer. After two it is
+// not asked again: with fifty SLOs, waiting for each would take an hour.
+type silence struct {
+	row int
+	err error
+}
+
+func (q *silence) note(err error) {
+	var failed *QueryError
+	if errors.As(err, &failed) && failed.Condition == experiments.Unreachable {
+		q.row, q.err = q.row+1, err
+	} else {
+		q.row = 0
 	}
-	return findings, list
 }
 
 // lintSubject is an SLO with what checks ask of it.
@@ -140,6 +162,7 @@ type lintSubject struct {
 	where   *Prometheus
 	queries []lintQuery
 	options LintOptions
+	silence *silence // of where
 	counted *experiments.Count
 }
 
@@ -200,6 +223,8 @@ func (s *lintSubject) askable() error {
 		return errOffline
 	case s.where.Builtin() && s.where.samples() == nil:
 		return errBuiltin
+	case s.silence.row >= 2:
+		return s.silence.err
 	}
 	return nil
 }
@@ -209,7 +234,9 @@ func (s *lintSubject) query(ctx context.Context, query string) (Answer, error) {
 	if err := s.askable(); err != nil {
 		return Answer{}, err
 	}
-	return s.where.Query(ctx, query, s.options.Now)
+	answer, err := s.where.Query(ctx, query, s.options.Now)
+	s.silence.note(err)
+	return answer, err
 }
 
 // ask gives the one number of a query; found is false where the answer is empty.
@@ -234,7 +261,9 @@ func (s *lintSubject) count(ctx context.Context) (experiments.Count, error) {
 	case experiments.OK:
 		return c, nil
 	case experiments.Unreachable:
-		return c, failf(c.Condition, "%s", c.Why)
+		err := failf(c.Condition, "%s", c.Why)
+		s.silence.note(err)
+		return c, err
 	default:
 		return c, fmt.Errorf("the SLI gives no number: %s", c.Condition)
 	}

@@ -21,7 +21,11 @@ func tinyBudget(ctx context.Context, s *lintSubject) ([]LintFinding, error) {
 	if err != nil {
 		return nil, err
 	}
-	events := c.Total * s.slo.Window.Seconds() / c.Window.Seconds()
+	seen, err := s.seen(ctx, c.Window)
+	if err != nil {
+		return nil, err
+	}
+	events := c.Total * s.slo.Window.Seconds() / seen.Seconds()
 	allowed := s.slo.Budget() * events
 	if allowed >= 1 {
 		return nil, nil
@@ -31,8 +35,26 @@ func tinyBudget(ctx context.Context, s *lintSubject) ([]LintFinding, error) {
 		what = "slices"
 	}
 	return []LintFinding{{Attribute: "objective",
-		Wrong: fmt.Sprintf("At the traffic of the last %s, %s has about %s %s, of which %s allows %s to be bad.", experiments.FormatDuration(c.Window), s.slo.PeriodText(), short(events), what, s.slo.Objective, short(allowed)),
+		Wrong: fmt.Sprintf("At the traffic of the last %s, %s has about %s %s, of which %s allows %s to be bad.", experiments.FormatDuration(seen), s.slo.PeriodText(), short(events), what, s.slo.Objective, short(allowed)),
 		Write: fmt.Sprintf("Write an objective of at most %s, or a longer window.", atMostPercent(1-10/max(events, 20)))}}, nil
+}
+
+// seen is for how much of a window there are samples: a service may be new.
+func (s *lintSubject) seen(ctx context.Context, window time.Duration) (time.Duration, error) {
+	selector := s.selector()
+	if selector == "" {
+		return window, nil
+	}
+	apart, err := s.spacing(ctx, selector, s.where.Interval())
+	if err != nil {
+		return 0, err
+	}
+	samples, _, err := s.ask(ctx, fmt.Sprintf("max(count_over_time(%s[%dms]))", selector, window.Milliseconds()))
+	seen := time.Duration(samples * float64(apart)).Round(time.Minute)
+	if err != nil || seen > window*9/10 || seen <= 0 {
+		return window, err
+	}
+	return seen, nil
 }
 
 // atMostPercent rounds a share down to as few digits as say it.
@@ -122,20 +144,20 @@ func orNoNumber(condition experiments.Condition) string {
 	return string(condition)
 }
 
-// scrapeInterval compares the distance of samples with what the configuration says.
-func scrapeInterval(ctx context.Context, s *lintSubject) ([]LintFinding, error) {
-	var selector string
+// selector is for the series that tell how often is scraped: of total, as that is there
+// also while nothing fails.
+func (s *lintSubject) selector() (selector string) {
 	for _, q := range s.queries {
 		if len(q.selectors) > 0 {
 			selector = bare(q.selectors[0]) // total is the last
 		}
 	}
-	if latency, ok := s.slo.SLI.(*Latency); ok && latency.Native {
-		selector = "" // the samples of histograms count as well, but one selector gives both kinds
-		if m, err := parseMetric(latency.Histogram); err == nil {
-			selector = m.with("")
-		}
-	}
+	return selector
+}
+
+// scrapeInterval compares the distance of samples with what the configuration says.
+func scrapeInterval(ctx context.Context, s *lintSubject) ([]LintFinding, error) {
+	selector := s.selector()
 	if selector == "" {
 		return nil, fmt.Errorf("its queries name no metric")
 	}
@@ -184,9 +206,14 @@ func (s *lintSubject) spacing(ctx context.Context, selector string, said time.Du
 			continue
 		}
 		// Over a longer time the ends weigh less, if the series were there.
-		if more, err := count(4 * span); err != nil {
-			return 0, err
-		} else if more >= 3.5*n {
+		for range 3 {
+			more, err := count(4 * span)
+			if err != nil {
+				return 0, err
+			}
+			if more < 3*n {
+				break
+			}
 			span, n = 4*span, more
 		}
 		real := time.Duration(float64(span) / n).Round(100 * time.Millisecond)

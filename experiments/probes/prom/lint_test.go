@@ -1,8 +1,11 @@
 package prom
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,7 +134,7 @@ func TestEachCheckFindsItsMistakeAndNoOther(t *testing.T) {
 	for _, test := range lintCases(p) {
 		tried[test.check] = true
 		t.Run(test.check, func(t *testing.T) {
-			findings, _ := Lint(t.Context(), test.wrong, lintOptions())
+			findings, _ := Lint(t.Context(), []*experiments.SLO{test.wrong}, lintOptions())
 			i := slices.IndexFunc(findings, func(f LintFinding) bool { return f.Check == test.check })
 			if i < 0 {
 				t.Fatalf("nothing was found in %+v; but %+v", test.wrong.SLI, findings)
@@ -146,7 +149,7 @@ func TestEachCheckFindsItsMistakeAndNoOther(t *testing.T) {
 					t.Errorf("no sentence: %q", sentence)
 				}
 			}
-			findings, gaps := Lint(t.Context(), test.right, lintOptions())
+			findings, gaps := Lint(t.Context(), []*experiments.SLO{test.right}, lintOptions())
 			if i := slices.IndexFunc(findings, func(f LintFinding) bool { return f.Check == test.check }); i >= 0 {
 				t.Errorf("it finds fault with %+v: %s", test.right.SLI, findings[i].Wrong)
 			}
@@ -180,7 +183,7 @@ func TestNothingIsFoundInARightSLO(t *testing.T) {
 		"throughput": &Throughput{Prometheus: p, Slice: time.Minute, Query: `sum(rate(http_requests_total{job="api"}[$slice]))`, AtLeast: 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			findings, gaps := Lint(t.Context(), &experiments.SLO{Name: "api", Objective: 0.98, Window: 30 * experiments.Day, SLI: sli}, lintOptions())
+			findings, gaps := Lint(t.Context(), []*experiments.SLO{{Name: "api", Objective: 0.98, Window: 30 * experiments.Day, SLI: sli}}, lintOptions())
 			if len(findings) > 0 || len(gaps) > 0 {
 				t.Errorf("found %+v\nnot checked %+v", findings, gaps)
 			}
@@ -211,7 +214,7 @@ func TestWhatCouldNotBeCheckedIsSaid(t *testing.T) {
 			sli := &Events{Prometheus: test.where, Bad: `sum(rate(http_requests_total{job="api",code=~"5.."}[$window]))`, Total: `sum(rate(http_requests_total{job="api"}[$window]))`}
 			options := lintOptions()
 			options.Offline = test.offline
-			findings, gaps := Lint(t.Context(), &experiments.SLO{Name: "api", Objective: 0.98, Window: 30 * experiments.Day, SLI: sli}, options)
+			findings, gaps := Lint(t.Context(), []*experiments.SLO{{Name: "api", Objective: 0.98, Window: 30 * experiments.Day, SLI: sli}}, options)
 			if len(findings) > 0 {
 				t.Errorf("found %+v", findings)
 			}
@@ -227,5 +230,53 @@ func TestWhatCouldNotBeCheckedIsSaid(t *testing.T) {
 				t.Errorf("%d checks were not made, of %d that ask", checks, asks)
 			}
 		})
+	}
+}
+
+// A server that says nothing is not waited for again and again.
+func TestASilentServerIsNotAskedForLong(t *testing.T) {
+	var asked atomic.Int64
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		<-r.Context().Done()
+	})
+	p := dial(t, &Prometheus{URL: server, Timeout: 50 * time.Millisecond})
+	var slos []*experiments.SLO
+	for i := range 50 {
+		sli := &Events{Prometheus: p, Bad: `sum(rate(http_requests_total{job="api",code=~"5.."}[$window]))`, Total: `sum(rate(http_requests_total{job="api"}[$window]))`}
+		slos = append(slos, &experiments.SLO{Name: fmt.Sprint("s", i), Objective: 0.98, Window: 30 * experiments.Day, SLI: sli})
+	}
+	findings, gaps := Lint(t.Context(), slos, lintOptions())
+	if asked.Load() > 3 || len(findings) > 0 {
+		t.Errorf("asked %d times, found %+v", asked.Load(), findings)
+	}
+	said := map[string]bool{}
+	for _, gap := range gaps {
+		said[gap.SLO] = said[gap.SLO] || gap.Unreachable && strings.Contains(gap.Why, "did not answer in time")
+	}
+	for _, slo := range slos {
+		if !said[slo.Name] {
+			t.Errorf("%s: that it was not checked is not said", slo.Name)
+		}
+	}
+}
+
+// The traffic of a service that is an hour old is that of an hour, and not of a day.
+func TestTheBudgetOfANewServiceIsNotTiny(t *testing.T) {
+	p := dial(t, &Prometheus{URL: history(t, now, 15*time.Second, lintHistory())})
+	eventually(t, "the server has its blocks", func() bool {
+		answer, err := p.Query(t.Context(), `count(http_requests_total)`, now)
+		return err == nil && len(answer.Points) == 1
+	})
+	// 2 h of data; 0.0001 a second is 259 in 30 days, and 22 if the last day were full.
+	sli := &Events{Prometheus: p, Bad: `sum(rate(seldom_total{job="api",code="500"}[$window]))`, Total: `sum(rate(seldom_total{job="api"}[$window]))`}
+	slo := &experiments.SLO{Name: "api", Objective: 0.99, Window: 30 * experiments.Day, SLI: sli}
+	options := lintOptions()
+	options.Over = experiments.Day
+	findings, _ := Lint(t.Context(), []*experiments.SLO{slo}, options)
+	for _, f := range findings {
+		if f.Check == "tiny-budget" {
+			t.Errorf("%s", f.Wrong)
+		}
 	}
 }

@@ -228,3 +228,16 @@ func TestWindowsOfLessThanTwoSlicesAreTooEarly(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// A slice belongs to the window in which it ends: one that ends where the window begins
+// is of the window before.
+func TestSlicesOfWindowsThatJoinAreCountedOnce(t *testing.T) {
+	p := start(t)
+	p.ago(t, 0, `m_total`, rising(200, 10)...)
+	sli := &Throughput{Prometheus: p, Query: `sum(rate(m_total[$slice]))`, AtLeast: 8, Slice: 10 * time.Second}
+	whole := sli.Count(t.Context(), now, 2*time.Minute)
+	first, second := sli.Count(t.Context(), now.Add(-time.Minute), time.Minute), sli.Count(t.Context(), now, time.Minute)
+	if whole.Condition != experiments.OK || whole.Total != 12 || first.Total != 6 || second.Total != 6 {
+		t.Errorf("%g slices in 2m; %g and %g in each minute", whole.Total, first.Total, second.Total)
+	}
+}
