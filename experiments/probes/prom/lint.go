@@ -38,6 +38,8 @@ func LintChecks() []LintCheck {
 			"An objective that allows less than one bad event is 100% in disguise: the first one freezes everything.", nil, tinyBudget},
 		{"missing-label", "A matcher on a label that no series of the metric has",
 			"It matches everything or nothing: the SLI reads 100% while every request fails.", nil, missingLabel},
+		{"status-class", "A matcher such as code=~\"5xx\", where the label has numbers such as 503",
+			"It matches nothing: as bad it reads 100%, as good 0%.", nil, statusClass},
 		{"no-data", "An SLI that gives no number",
 			"What cannot be read is neither good nor bad, and no alert on it fires.", nil, noData},
 		{"scrape-interval", "Samples that come more seldom than scrape_interval says, so that windows and slices hold fewer than four",

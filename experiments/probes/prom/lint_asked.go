@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -99,6 +100,37 @@ func missingLabel(ctx context.Context, s *lintSubject) (list []LintFinding, err 
 				list = append(list, LintFinding{Attribute: q.attribute,
 					Wrong: fmt.Sprintf("The matcher %s %s: no series of %s has the label %q.", m, effect, selector.Name, m.Name),
 					Write: "Correct the name of the label" + s.labelsOf(ctx, metric) + "."})
+			}
+		}
+	}
+	return list, nil
+}
+
+var classOfStatus = regexp.MustCompile(`\b[1-5][xX]{2}\b`)
+
+func statusClass(ctx context.Context, s *lintSubject) (list []LintFinding, err error) {
+	for _, q := range s.queries {
+		for _, selector := range q.selectors {
+			for _, m := range selector.LabelMatchers {
+				if selector.Name == "" || !classOfStatus.MatchString(m.Value) {
+					continue
+				}
+				name := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, selector.Name)
+				having := func(pattern string) (bool, error) {
+					_, there, err := s.ask(ctx, "count("+selectorOf([]*labels.Matcher{name, labels.MustNewMatcher(labels.MatchRegexp, m.Name, pattern)})+")")
+					return there, err
+				}
+				classes, err := having(".*[xX]{2}.*")
+				if err != nil || classes {
+					return list, err
+				}
+				if numbers, err := having("[1-5][0-9]{2}"); err != nil || !numbers {
+					return list, err
+				}
+				pattern := classOfStatus.ReplaceAllStringFunc(m.Value, func(class string) string { return class[:1] + ".." })
+				list = append(list, LintFinding{Attribute: q.attribute,
+					Wrong: fmt.Sprintf("%s matches no status: the label %q of %s has numbers.", m, m.Name, selector.Name),
+					Write: fmt.Sprintf("Write %s=~%q.", m.Name, pattern)})
 			}
 		}
 	}

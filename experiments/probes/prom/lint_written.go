@@ -60,10 +60,16 @@ func partOf(s *lintSubject) []LintFinding {
 		return nil
 	}
 	for _, m := range total.selectors[0].LabelMatchers {
-		if !m.Matches("") && !slices.ContainsFunc(part.selectors[0].LabelMatchers, func(own *labels.Matcher) bool { return own.Name == m.Name }) {
+		i := slices.IndexFunc(part.selectors[0].LabelMatchers, func(own *labels.Matcher) bool { return own.Name == m.Name })
+		switch {
+		case i < 0 && !m.Matches(""):
 			return []LintFinding{{Attribute: part.attribute,
 				Wrong: fmt.Sprintf("%s does not have total's matcher %s, and counts events that total leaves out.", part.attribute, m),
 				Write: fmt.Sprintf("Add %s to %s, or take it out of total.", m, part.attribute)}}
+		case i >= 0 && m.Type == labels.MatchEqual && !part.selectors[0].LabelMatchers[i].Matches(m.Value):
+			return []LintFinding{{Attribute: part.attribute,
+				Wrong: fmt.Sprintf("%s has %s and total has %s: no event is in both.", part.attribute, part.selectors[0].LabelMatchers[i], m),
+				Write: fmt.Sprintf("Write %s in both, or take it out of both.", m)}}
 		}
 	}
 	return nil
