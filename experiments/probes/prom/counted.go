@@ -41,6 +41,9 @@ func (e *Events) Over(window time.Duration) (bad, total string, err error) {
 	if p.good {
 		return "clamp_min(" + total + " - " + part + ", 0)", total, nil
 	}
+	if p.part.absentIsZero || p.part.root.Type() == parser.ValueTypeScalar {
+		part = "(" + part + " and " + total + ")" // the query itself says 0 for what is gone
+	}
 	return part, total, nil
 }
 

@@ -136,6 +136,7 @@ func TestSlicesAreCountedOrTheConditionSaysWhyNot(t *testing.T) {
 		{"events: good and total", outage, &Events{Good: `sum(rate(m_total{code="200"}[$window]))`, Total: `sum(rate(m_total[$window]))`}, 200, 600, "", ""},
 		{"events: good that is absent", data{`m_total{code="500"}`: steady(10)}, &Events{Good: `sum(rate(m_total{code="200"}[$window]))`, Total: `sum(rate(m_total[$window]))`}, 600, 600, "", ""},
 		{"events: bad that is absent", data{`m_total{code="200"}`: steady(10)}, &Events{Bad: `sum(increase(m_total{code="500"}[$window]))`, Total: `sum(rate(m_total[$window])) # all`}, 0, 600, "", ""},
+		{"events: absent means none, but not of what never was", nil, &Events{Bad: `sum(rate(m_total{code="500"}[$window])) or vector(0)`, Total: `sum(rate(m_total[$window]))`}, 0, 0, experiments.NoData, "no series"},
 		{"events: not summed", data{`m_total{code="200"}`: steady(10)}, &Events{Bad: `rate(m_total{code="500"}[$window]) or vector(0)`, Total: `rate(m_total[$window])`}, 0, 600, "", ""},
 	}
 
@@ -186,6 +187,12 @@ func TestSlicesAreCountedOrTheConditionSaysWhyNot(t *testing.T) {
 				bad, total, err := sli.Events().Over(time.Minute)
 				if err != nil {
 					t.Fatal(err)
+				}
+				// What has no total has no bad events either.
+				if answer, err := p.Query(t.Context(), total, at); err == nil && len(answer.Points) == 0 {
+					if answer, err := p.Query(t.Context(), bad, at); err != nil || len(answer.Points) > 0 {
+						t.Errorf("Over: total is absent, and %s = %+v (%v)", bad, answer.Points, err)
+					}
 				}
 				if test.condition == experiments.OK {
 					for query, want := range map[string]float64{bad: c.Bad, total: c.Total} {

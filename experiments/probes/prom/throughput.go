@@ -32,6 +32,7 @@ func (t *Throughput) write() *Events {
 	// A slice without the series counts as one without traffic, as long as the window has
 	// the series at all: one that never was there is a typing error, and no outage.
 	e := sliced(t.Prometheus, t.Slice, "("+traffic+" or vector(0))", nil, &t.AtLeast)
+	e.Bad += " and " + there.Total
 	e.Total += " and " + there.Total
 	e.endedIsNone = true
 	return e
