@@ -50,15 +50,18 @@ type PolicyAlert struct {
 func (p *Policy) Band(remaining float64) Band {
 	if !math.IsNaN(remaining) {
 		for _, band := range p.Bands {
-			// 1-0.9 is 0.09999999999999998; a budget of which exactly 10% is left is in the
-			// band that begins at 10%.
-			if remaining >= band.AtLeast-1e-12 {
+			if !below(remaining, band.AtLeast) {
 				return band
 			}
 		}
 	}
 	return p.Unknown
 }
+
+// below tells whether a share left is less than a limit. 1-0.9 is 0.09999999999999998: a
+// budget of which exactly 10% is left is in the band that begins at 10%, and raises no
+// alert below 10%.
+func below(remaining, limit float64) bool { return remaining < limit-1e-12 }
 
 // Purposes lists what the bands allow, each once, in the order written.
 func (p *Policy) Purposes() []string {
@@ -80,7 +83,7 @@ func (b Band) Permits(purpose string) bool { return slices.Contains(b.Allows, pu
 func (p *Policy) Raised(remaining float64) []PolicyAlert {
 	var list []PolicyAlert
 	for _, alert := range p.Alerts {
-		if remaining < alert.Below {
+		if below(remaining, alert.Below) {
 			list = append(list, alert)
 		}
 	}

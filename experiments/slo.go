@@ -117,16 +117,38 @@ func (c *Calendar) Period(at time.Time) (from, to time.Time) {
 // the 31st begins on the last day of shorter months.
 func (c *Calendar) nth(start time.Time, n int) time.Time {
 	year, month, day := start.Date()
-	hour, minute, second := start.Clock()
 	switch c.Unit {
 	case CalendarDay:
 		day += n
 	case CalendarWeek:
 		day += 7 * n
 	default:
-		months := map[CalendarUnit]int{CalendarMonth: 1, CalendarQuarter: 3, CalendarYear: 12}[c.Unit] * n
-		last := time.Date(year, month+time.Month(months)+1, 0, 0, 0, 0, 0, c.Location).Day()
-		month, day = month+time.Month(months), min(day, last)
+		month += time.Month(map[CalendarUnit]int{CalendarMonth: 1, CalendarQuarter: 3, CalendarYear: 12}[c.Unit] * n)
+		day = min(day, time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day())
 	}
-	return time.Date(year, month, day, hour, minute, second, 0, c.Location)
+	return firstAt(year, month, day, start, c.Location)
+}
+
+// firstAt is the first moment of a day at which its clocks show what clock shows, or
+// more: where they are put forward over it, as São Paulo did at midnight, that is
+// the moment they are; where they are put back over it, the first of the two.
+// [time.Date] gives any of these, and for the former 23:00 of the day before.
+func firstAt(year int, month time.Month, day int, clock time.Time, where *time.Location) time.Time {
+	hour, minute, second := clock.Clock()
+	t := time.Date(year, month, day, hour, minute, second, 0, where)
+	_, offset := t.Zone()
+	begin, end := t.ZoneBounds()
+	switch shown := t.Unix() + int64(offset) - time.Date(year, month, day, hour, minute, second, 0, time.UTC).Unix(); {
+	case shown < 0:
+		return end
+	case shown > 0:
+		return begin
+	}
+	if !begin.IsZero() {
+		_, before := begin.Add(-1).Zone()
+		if earlier := t.Add(time.Duration(offset-before) * time.Second); earlier.Before(begin) {
+			return earlier
+		}
+	}
+	return t
 }

@@ -27,7 +27,9 @@ import (
 // bit by bit at the start of every later window, 1/(n(n-1)) of it at window n, so
 // that a fault that does harm only after a long quiet time meets stakes that are not
 // used up yet. Two windows in a row with a share at or above ten thetas, and at least
-// 25%, with ten failed events or more, need no further evidence.
+// 25%, with ten failed events or more, need no further evidence: alpha speaks of the
+// bets, and a system that is healthy on average, but for outages of two windows, is
+// stopped in the first of these.
 //
 // Sources: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by
 // betting", J. R. Stat. Soc. B 86 (2024), for the bets; Shin, Ramdas and Rinaldo,
@@ -91,40 +93,26 @@ func (g *Evidence) theta() float64 {
 
 // Judge bets on every window since the injection.
 func (g *Evidence) Judge(h *experiments.History) experiments.Reading {
-	theta := g.theta()
-	limit := float64(g.Of) / float64(g.Alpha)
 	windows := h.Tumbling(g.SLO, g.Window)
-	wealth := newWealth(theta)
-	catastrophe := max(catastropheTimes*theta, catastropheShare)
-	var before experiments.Count // the readable window before
+	b := g.bets()
+	limit := b.limit
 	var since time.Time
 	for _, c := range windows {
-		ratio := min(c.Ratio(), 1) // extrapolation may count more bad events than events
-		if math.IsNaN(ratio) {
-			continue // nothing to bet on
-		}
-		wealth.bet(ratio)
-		sudden := ratio >= catastrophe && before.Ratio() >= catastrophe && math.Round(before.Bad+c.Bad) >= catastropheEvents
-		if sudden || wealth.sum() >= limit {
+		if text, stop := b.take(c); stop {
 			// What happens later takes nothing back.
 			since = c.At
-		}
-		if sudden {
-			return experiments.Reading{Breached: true, Used: 1, Since: since,
-				Text: fmt.Sprintf("%s and %s of the events failed in two windows of %s in a row, %s or more is a catastrophe",
-					percent(before.Ratio()), percent(ratio), experiments.FormatDuration(g.Window), percent(catastrophe))}
-		}
-		if !since.IsZero() {
+			if text != "" {
+				return experiments.Reading{Breached: true, Used: 1, Since: since, Text: text}
+			}
 			break
 		}
-		before = c
 	}
 	reading := experiments.Reading{
 		Breached: !since.IsZero(),
 		Since:    since,
 		// Wealth grows and shrinks by factors: each takes the same part of the bar.
-		Used: experiments.Float(max(math.Log(wealth.sum())/math.Log(limit), 0)),
-		Text: fmt.Sprintf("evidence %s of %s against %s", number(wealth.sum()), number(limit), percent(theta)),
+		Used: experiments.Float(max(math.Log(b.wealth.sum())/math.Log(limit), 0)),
+		Text: fmt.Sprintf("evidence %s of %s against %s", number(b.wealth.sum()), number(limit), percent(b.wealth.theta)),
 	}
 	if reading.Breached {
 		return reading
@@ -137,6 +125,38 @@ func (g *Evidence) Judge(h *experiments.History) experiments.Reading {
 		reading.Text += "; " + unreadable(g.SLO.SeriesName(), last.Condition, last.Why)
 	}
 	return reading
+}
+
+// bets are what the guard knows after some windows of a run.
+type bets struct {
+	wealth      *wealth
+	limit       float64 // of the wealth
+	catastrophe float64 // share of failed events
+	window      time.Duration
+	before      experiments.Count // the readable window before
+}
+
+func (g *Evidence) bets() *bets {
+	theta := g.theta()
+	return &bets{wealth: newWealth(theta), limit: float64(g.Of) / float64(g.Alpha), window: g.Window,
+		catastrophe: max(catastropheTimes*theta, catastropheShare)}
+}
+
+// take bets on one more window, and tells whether the run is to stop. The text says of
+// a catastrophe what it is.
+func (b *bets) take(c experiments.Count) (text string, stop bool) {
+	ratio := min(c.Ratio(), 1) // extrapolation may count more bad events than events
+	if math.IsNaN(ratio) {
+		return "", false // nothing to bet on
+	}
+	b.wealth.bet(ratio)
+	before := b.before
+	b.before = c
+	if ratio >= b.catastrophe && before.Ratio() >= b.catastrophe && math.Round(before.Bad+c.Bad) >= catastropheEvents {
+		return fmt.Sprintf("%s and %s of the events failed in two windows of %s in a row, %s or more is a catastrophe",
+			percent(before.Ratio()), percent(ratio), experiments.FormatDuration(b.window), percent(b.catastrophe)), true
+	}
+	return "", b.wealth.sum() >= b.limit
 }
 
 // boldness is the grid of bets, as shares of the boldest that cannot lose all: each

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,25 +101,46 @@ func eProcess() detector {
 	}
 }
 
-// windowCounts draws one window: Poisson arrivals, each failing by itself.
-func windowCounts(random *rand.Rand, share float64) (bad, total float64) {
-	limit, product := math.Exp(-simulatedRate), random.Float64()
-	for ; product > limit; product *= random.Float64() {
-		total++
-		if random.Float64() < share {
-			bad++
-		}
+// arrivals draws counts of a Poisson distribution, by a table of its sums.
+type arrivals []float64
+
+func newArrivals(mean float64) arrivals {
+	term, sum := math.Exp(-mean), 0.0
+	var table arrivals
+	for k := 1.0; sum < 1-1e-12 && k < 10*mean+50; k++ {
+		sum += term
+		table = append(table, sum)
+		term *= mean / k
 	}
-	return bad, total
+	return table
+}
+
+func (a arrivals) draw(random *rand.Rand) float64 {
+	k, _ := slices.BinarySearch(a, random.Float64())
+	return float64(k)
+}
+
+// windows draws windows: Poisson arrivals, each failing by itself. Then bad and good
+// ones are Poisson arrivals of their own, independent of each other.
+type windows map[float64][2]arrivals
+
+func (w windows) draw(random *rand.Rand, share float64) (bad, total float64) {
+	both, known := w[share]
+	if !known {
+		both = [2]arrivals{newArrivals(simulatedRate * share), newArrivals(simulatedRate * (1 - share))}
+		w[share] = both
+	}
+	bad = both[0].draw(random)
+	return bad, bad + both[1].draw(random)
 }
 
 // simulate gives the share of runs that were stopped and the mean seconds to it.
 func simulate(what truth, runs int, seed uint64, fresh func() detector) (stopped, seconds float64) {
-	random := rand.New(rand.NewPCG(seed, 1))
+	random, drawn := rand.New(rand.NewPCG(seed, 1)), windows{}
 	for range runs {
 		stop := fresh()
 		for look := 1; look <= simulatedLooks; look++ {
-			if stop(windowCounts(random, what.share(random, look))) {
+			if stop(drawn.draw(random, what.share(random, look))) {
 				stopped++
 				seconds += float64(look) * 5
 				break
@@ -126,6 +148,15 @@ func simulate(what truth, runs int, seed uint64, fresh func() detector) (stopped
 		}
 	}
 	return stopped / float64(runs), seconds / stopped
+}
+
+// guarded is the evidence guard with both of its paths, without a history.
+func guarded() detector {
+	b := evidenceGuard(checkout()).bets()
+	return func(bad, total float64) bool {
+		_, stop := b.take(experiments.Count{Bad: bad, Total: total})
+		return stop
+	}
 }
 
 // judged asks the guard itself, over a history.
@@ -172,6 +203,60 @@ func TestEvidenceTellsABreachFromNoise(t *testing.T) {
 	}
 }
 
+// The rate of false aborts is a promise: over 10,000 runs that do not exceed theta, the
+// upper end of what the count allows (Clopper-Pearson, 99%) is at most alpha.
+func TestFalseAbortsAreAtMostAlphaOver10000Runs(t *testing.T) {
+	const runs = 10000
+	for _, what := range []truth{truths[0], truths[1], {"exactly theta", constant(simulatedTheta)},
+		// A tenth of the windows is ten times worse than the rest: still theta on average.
+		{"uneven, theta on average", func(random *rand.Rand, _ int) float64 {
+			if random.Float64() < 0.1 {
+				return simulatedTheta * 10 / 1.9
+			}
+			return simulatedTheta / 1.9
+		}}} {
+		t.Run(what.name, func(t *testing.T) {
+			stopped, _ := simulate(what, runs, 11, guarded)
+			if _, high := experiments.BinomialBounds(math.Round(stopped*runs), runs, 0.99); high > simulatedAlpha {
+				t.Errorf("%.2f%% of %d runs were stopped, and up to %.2f%% may be false aborts; alpha is %g%%", stopped*100, runs, high*100, simulatedAlpha*100)
+			}
+		})
+	}
+}
+
+// figure is a cell of the table of ways to tell a breach from noise: the share of runs
+// that were stopped, in percent, and the mean seconds to it; negative where it is not
+// looked at.
+type figure struct{ stopped, seconds float64 }
+
+// The figures were simulated by other code than this one; both agree within what
+// 2,000 runs can tell.
+func TestTheTableOfWaysToTellABreachFromNoise(t *testing.T) {
+	const runs = 2000
+	for _, row := range []struct {
+		name  string
+		fresh func() detector
+		cells [5]figure
+	}{
+		{"15s ratio", naive, [5]figure{{18.8, -1}, {71, -1}, {100, 5.6}, {100, 5}, {100, 5}}},
+		{"3 in a row", threeInARow, [5]figure{{1.1, -1}, {70, -1}, {100, 15.9}, {100, 15}, {100, 15}}},
+		{"SPRT", sprt, [5]figure{{0, -1}, {17, -1}, {100, 17}, {100, 7}, {100, 5}}},
+		{"e-process", eProcess, [5]figure{{0, -1}, {0.07, -1}, {100, 28}, {100, 15}, {100, 5}}},
+	} {
+		for i, want := range row.cells {
+			stopped, seconds := simulate(truths[i], runs, 3, row.fresh)
+			// Four standard errors, and half a percent for a rare event.
+			p := want.stopped / 100
+			if room := 4*math.Sqrt(p*(1-p)/runs) + 0.005; math.Abs(stopped-p) > room {
+				t.Errorf("%s, %s: %.2f%% stopped, want %g%% within %.2f%%", row.name, truths[i].name, stopped*100, want.stopped, room*100)
+			}
+			if want.seconds > 0 && math.Abs(seconds-want.seconds) > max(0.1*want.seconds, 0.7) {
+				t.Errorf("%s, %s: stopped after %.1fs, want %gs", row.name, truths[i].name, seconds, want.seconds)
+			}
+		}
+	}
+}
+
 // BenchmarkEvidenceTable prints the table of ways to tell a breach from noise: the
 // share of runs that each way stops, and the mean time to it. In the first two
 // columns the system is well, and a stop is a false alarm; in the others a run that
@@ -187,7 +272,7 @@ func BenchmarkEvidenceTable(b *testing.B) {
 		for _, method := range []struct {
 			name  string
 			fresh func() detector
-		}{{"15s ratio", naive}, {"3 in a row", threeInARow}, {"SPRT", sprt}, {"e-process", eProcess}} {
+		}{{"15s ratio", naive}, {"3 in a row", threeInARow}, {"SPRT", sprt}, {"e-process", eProcess}, {"the guard", guarded}} {
 			fmt.Fprintf(&table, "\n%-12s", method.name)
 			for _, what := range truths {
 				stopped, after := simulate(what, runs, 7, method.fresh)

@@ -152,8 +152,8 @@ func (d *Diagnostics) writeSource(out *bytes.Buffer, at hcl.Range, width int, co
 		width = 200
 	}
 	if room := width - 8; utf8.RuneCountInString(before+marked+after) > room {
-		before, marked = lastRunes(before, room/2), firstRunes(marked, room/4)
-		after = firstRunes(after, room/4)
+		before, after = lastRunes(before, room/2), firstRunes(after, room/4)
+		marked = firstRunes(marked, max(room/4, room-utf8.RuneCountInString(before+after)-len("...")))
 	}
 	gutter := fmt.Sprintf("%5d", at.Start.Line)
 	line := strings.TrimRight(before+marked+after, " ")

@@ -26,11 +26,29 @@ type bandBlock struct {
 	Actions []string             `hcl:"actions,optional" doc:"What the team does, in words." example:"[\"Feature freeze\", \"Incident review required\"]"`
 }
 
+// Validate implements [experiments.Validator].
+func (b *bandBlock) Validate() []experiments.Problem {
+	for _, purpose := range b.Allows {
+		if strings.TrimSpace(purpose) == "" || strings.ContainsAny(purpose, " \t\n") {
+			return []experiments.Problem{{Attribute: "allows", Summary: "Not a purpose", Detail: fmt.Sprintf("%q is in the list: write single words, such as \"deploy\" or \"game-day\".", purpose)}}
+		}
+	}
+	return nil
+}
+
 // policyAlertBlock is an alert of an error_budget_policy.
 type policyAlertBlock struct {
 	Below    experiments.Percent `hcl:"below" doc:"Less than this share of the budget is left." example:"25%"`
 	Severity string              `hcl:"severity" doc:"How grave that is: a label of the alert." example:"warning"`
 	Notify   string              `hcl:"notify,optional" doc:"Whom to tell: a label of the alert." example:"slack"`
+}
+
+// Validate implements [experiments.Validator].
+func (b *policyAlertBlock) Validate() []experiments.Problem {
+	if strings.TrimSpace(b.Severity) == "" {
+		return []experiments.Problem{{Attribute: "severity", Summary: "Alert without a severity", Detail: "Write how grave it is, such as \"warning\"."}}
+	}
+	return nil
 }
 
 // policy decodes an error_budget_policy.
@@ -46,14 +64,18 @@ func (p *pass) policy(block *hclsyntax.Block) *experiments.Policy {
 	for _, alert := range common.Alerts {
 		policy.Alerts = append(policy.Alerts, experiments.PolicyAlert{Below: float64(alert.Below), Severity: alert.Severity, Notify: alert.Notify})
 	}
-	var lowest []string
+	var lowest, seen []string
 	written := slices.DeleteFunc(slices.Clone(block.Body.Blocks), func(b *hclsyntax.Block) bool { return b.Type != "band" })
 	for i, band := range common.Bands {
 		one := experiments.Band{Name: band.Name, AtLeast: math.Inf(-1), Allows: band.Allows, Actions: band.Actions}
-		at := header(block)
+		at, placed := header(block), band.AtLeast != nil
 		if len(written) == len(common.Bands) {
-			at = header(written[i])
+			at, placed = header(written[i]), placed || written[i].Body.Attributes["at_least"] != nil
 		}
+		if slices.Contains(seen, band.Name) {
+			p.errorf(at, "Duplicate band", "The %s has a band %q already. Give one of them another name.", what, band.Name)
+		}
+		seen = append(seen, band.Name)
 		switch {
 		case band.Name == experiments.UnknownBand:
 			if band.AtLeast != nil {
@@ -62,7 +84,9 @@ func (p *pass) policy(block *hclsyntax.Block) *experiments.Policy {
 			one.AtLeast = math.NaN()
 			policy.Unknown = one
 			continue
-		case band.AtLeast == nil:
+		case placed && band.AtLeast == nil:
+			continue // wrong, and reported
+		case !placed:
 			lowest = append(lowest, band.Name)
 			if len(lowest) == 2 {
 				p.errorf(at, "Two lowest bands", "The bands %q and %q have no at_least, and only the lowest has none. Write where the other begins.", lowest[0], lowest[1])
@@ -70,16 +94,8 @@ func (p *pass) policy(block *hclsyntax.Block) *experiments.Policy {
 		default:
 			one.AtLeast = float64(*band.AtLeast)
 		}
-		if slices.ContainsFunc(policy.Bands, func(b experiments.Band) bool { return b.Name == band.Name }) {
-			p.errorf(at, "Duplicate band", "The %s has a band %q already. Give one of them another name.", what, band.Name)
-		}
 		if same := slices.IndexFunc(policy.Bands, func(b experiments.Band) bool { return b.AtLeast == one.AtLeast }); same >= 0 && band.AtLeast != nil {
 			p.errorf(at, "Two bands in one place", "The bands %q and %q begin both at %s.", policy.Bands[same].Name, band.Name, *band.AtLeast)
-		}
-		for _, purpose := range band.Allows {
-			if strings.TrimSpace(purpose) == "" || strings.ContainsAny(purpose, " \t\n") {
-				p.errorf(at, "Not a purpose", "%q is in allows: write single words, such as \"deploy\" or \"game-day\".", purpose)
-			}
 		}
 		policy.Bands = append(policy.Bands, one)
 	}

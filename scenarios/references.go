@@ -33,12 +33,15 @@ func (p *pass) checkReferences() {
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
 	}
-	for _, block := range slices.Concat(c.probes, c.slos, c.golden, c.policies) {
+	for _, block := range slices.Concat(c.probes, c.slos, c.golden) {
 		if block.Type == "journey" {
 			p.checkJourney(block)
 			continue
 		}
 		p.checkBody(block.Body, roots{measures: true, events: block.Type == "slo"})
+	}
+	for _, block := range c.policies {
+		p.checkBody(block.Body, roots{})
 	}
 	for _, block := range c.scenarios {
 		where := roots{measures: true, scenario: true}

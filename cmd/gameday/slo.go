@@ -32,7 +32,9 @@ what is left of their error budgets. Alone it lists them, and exits with 0.`,
 }
 
 // sloCommands lists the commands of `gameday slo`, one in a file.
-func sloCommands(*globalFlags) []*cobra.Command { return nil }
+func sloCommands(global *globalFlags) []*cobra.Command {
+	return []*cobra.Command{newSLOLintCommand(global)}
+}
 
 // sloFlags choose SLOs of a configuration.
 type sloFlags struct {

@@ -41,6 +41,9 @@ func (e *Events) Over(window time.Duration) (bad, total string, err error) {
 	if p.good {
 		return "clamp_min(" + total + " - " + part + ", 0)", total, nil
 	}
+	if p.part.absentIsZero || p.part.root.Type() == parser.ValueTypeScalar {
+		part = "(" + part + " and " + total + ")" // the query itself says 0 for what is gone
+	}
 	return part, total, nil
 }
 
@@ -98,6 +101,7 @@ func (d *derived) problems(attribute string, write func() *Events) []experiments
 type metric struct {
 	name     string
 	matchers string // job="api",code=~"5.."
+	bound    bool   // one of them is on le
 }
 
 // parseMetric reads a metric with its matchers; its error says what to write.
@@ -111,12 +115,14 @@ func parseMetric(text string) (metric, error) {
 		return metric{}, fmt.Errorf("%s is not the name of a metric with its matchers, such as http_requests_total{job=\"api\"}", brief(text))
 	}
 	var list []string
+	bound := false
 	for _, matcher := range selector.LabelMatchers {
+		bound = bound || matcher.Name == model.BucketLabel
 		if matcher.Name != model.MetricNameLabel {
 			list = append(list, matcher.String())
 		}
 	}
-	return metric{selector.Name, strings.Join(list, ",")}, nil
+	return metric{selector.Name, strings.Join(list, ","), bound}, nil
 }
 
 // with is the selector of the metric with another suffix and further matchers.
@@ -135,5 +141,9 @@ var _ = []Counted{(*Events)(nil), (*Latency)(nil), (*Throughput)(nil), (*TimeSli
 
 // count has the derived queries counted.
 func count(ctx context.Context, s Counted, at time.Time, window time.Duration) experiments.Count {
+	if shortest := s.Shortest(); window < shortest {
+		return experiments.Count{At: at, Window: window, Condition: experiments.TooEarly,
+			Why: fmt.Sprintf("a window of %s is shorter than two slices or %d scrapes (%s)", experiments.FormatDuration(window.Round(time.Millisecond)), scrapesPerWindow, experiments.FormatDuration(shortest))}
+	}
 	return s.Events().Count(ctx, at, window)
 }

@@ -42,6 +42,11 @@ type Events struct {
 
 	mu   sync.Mutex
 	plan *eventsPlan
+	// endedIsNone tells that the queries go on counting when their series end: what is
+	// gone has no traffic. Otherwise what is left in the window speaks of the past.
+	endedIsNone bool
+	// sliced tells that they count slices of time.
+	sliced bool
 	// labelled tells that the labels which the queries name were seen.
 	labelled bool
 }
@@ -208,15 +213,18 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 	newest, here := latest(parts, partNewest)
 	old := here && at.Sub(newest) > limit
 	if len(parts[partTotal]) == 0 {
+		if here && !old && e.sliced {
+			return fail(experiments.NoData, "no slice in the last %s has a number: they are longer than the series are there, or the query drops what it does not hold for, or gives NaN as of 0/0", experiments.FormatDuration(window))
+		}
 		if here && !old {
 			return fail(experiments.TooEarly, "total has fewer than two samples in a window of %s, so that nothing can be counted yet", experiments.FormatDuration(window))
 		}
 		return 0, 0, "", absent(ctx, e.Prometheus, "total", e.Total, p.total.selectors, at)
 	}
-	if !here {
+	if !here && !e.endedIsNone {
 		return fail(experiments.Stale, "the series of total ended; what is left in the window speaks of the past%s", e.Prometheus.trouble())
 	}
-	if old {
+	if old && !e.endedIsNone {
 		return fail(experiments.Stale, "the newest sample of total is %s old, more than %s (a target that is gone, or clocks that differ)%s", age(at, newest), experiments.FormatDuration(limit), e.Prometheus.trouble())
 	}
 	total, failed = number(parts[partTotal], "total", e.Total)
@@ -263,7 +271,11 @@ func (e *Events) absentPart(p *eventsPlan, parts map[string][]Point) (float64, *
 	if _, seen := latest(parts, partSeen); p.good || seen || len(p.other) == 0 {
 		return 0, nil
 	}
-	return 0, failf(experiments.NoData, "the metric of bad (%s) does not exist, which may be a typing error; if it only appears with the first bad event, write \"... or vector(0)\"%s", strings.Join(p.other, ", "), e.Prometheus.trouble())
+	return 0, e.noSuchPart(p)
+}
+
+func (e *Events) noSuchPart(p *eventsPlan) *QueryError {
+	return failf(experiments.NoData, "the metric of bad (%s) does not exist, which may be a typing error; if it only appears with the first bad event, write \"... or vector(0)\"%s", strings.Join(p.other, ", "), e.Prometheus.trouble())
 }
 
 // badOf makes bad events of what was counted. rate() extrapolates each series to

@@ -3,6 +3,7 @@ package prom
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -42,18 +43,33 @@ func (l *Latency) write() *Events {
 	text := strconv.FormatFloat(bound, 'f', -1, 64)
 	if l.Native {
 		rate := "rate(" + m.with("") + "[$window])"
-		e.Good = fmt.Sprintf("sum(histogram_fraction(0, %s, %s) * histogram_count(%s))", text, rate, rate)
+		// The fraction of a series without a request is NaN, which ">= 0" leaves out.
+		e.Good = fmt.Sprintf("sum(histogram_fraction(0, %s, %s) * histogram_count(%s) >= 0)", text, rate, rate)
 		e.Total = "sum(histogram_count(" + rate + "))"
 		return e
 	}
-	// A whole bound is written le="1" by some clients and le="1.0" by others.
-	le := "le=" + strconv.Quote(text)
-	if !strings.Contains(text, ".") {
-		le = fmt.Sprintf("le=~%q", text+"|"+text+`\.0`)
-	}
-	e.Good = "sum(rate(" + m.with("_bucket", le) + "[$window]))"
+	e.Good = "sum(rate(" + m.with("_bucket", boundMatcher(bound)) + "[$window]))"
 	e.Total = "sum(rate(" + m.with("_count") + "[$window]))"
 	return e
+}
+
+// boundMatcher matches the label le of a bound, however the client writes it: 1 is "1"
+// or "1.0", a million "1000000" or "1e+06".
+func boundMatcher(bound float64) string {
+	spellings := []string{strconv.FormatFloat(bound, 'f', -1, 64)}
+	if !strings.Contains(spellings[0], ".") {
+		spellings = append(spellings, spellings[0]+".0")
+	}
+	if short := strconv.FormatFloat(bound, 'g', -1, 64); short != spellings[0] {
+		spellings = append(spellings, short)
+	}
+	if len(spellings) == 1 {
+		return fmt.Sprintf("le=%q", spellings[0])
+	}
+	for i, text := range spellings {
+		spellings[i] = regexp.QuoteMeta(text)
+	}
+	return fmt.Sprintf("le=~%q", strings.Join(spellings, "|"))
 }
 
 // String says what is counted.
@@ -73,13 +89,25 @@ func (l *Latency) Validate() []experiments.Problem {
 	}
 	if m, err := parseMetric(l.Histogram); err != nil {
 		problems = append(problems, experiments.Problem{Attribute: "histogram", Summary: "Not a histogram", Detail: "The name cannot be read: " + err.Error() + "."})
-	} else if strings.HasSuffix(m.name, "_bucket") {
-		problems = append(problems, experiments.Problem{Attribute: "histogram", Summary: "Bucket instead of histogram", Detail: fmt.Sprintf("Write the name without _bucket: %q.", strings.TrimSuffix(m.name, "_bucket"))})
+	} else if base, suffix := histogramName(m.name); suffix != "" {
+		problems = append(problems, experiments.Problem{Attribute: "histogram", Summary: "Part of a histogram", Detail: fmt.Sprintf("Write the name without %s: %q.", suffix, base)})
+	} else if m.bound {
+		problems = append(problems, experiments.Problem{Attribute: "histogram", Summary: "Bound in the name", Detail: "Take the matcher on le out: within says which bucket is meant."})
 	}
 	if len(problems) > 0 {
 		return problems
 	}
 	return l.problems("histogram", l.write)
+}
+
+// histogramName takes the ending of one of a histogram's series off its name.
+func histogramName(name string) (base, suffix string) {
+	for _, suffix := range []string{"_bucket", "_count", "_sum"} {
+		if base, found := strings.CutSuffix(name, suffix); found {
+			return base, suffix
+		}
+	}
+	return name, ""
 }
 
 // Count implements [experiments.SLI].

@@ -144,6 +144,30 @@ func (e *Events) checkLabels(ctx context.Context, p *eventsPlan, at time.Time) *
 	return nil
 }
 
+// exist tells of labels and metrics that the queries name and that do not exist: [Events]
+// finds that in what it counts, others that count by its queries do not.
+func (e *Events) exist(ctx context.Context, at time.Time) *QueryError {
+	p, err := e.compiled()
+	if err != nil {
+		return failf(experiments.Refused, "%s", err)
+	}
+	if len(p.other) > 0 && !p.part.absentIsZero {
+		var list []string
+		for i, selector := range p.other {
+			list = append(list, named(newestOf(selector), fmt.Sprint(partSeen, i)))
+		}
+		answer, err := e.Prometheus.Query(ctx, strings.Join(list, "\nor "), at)
+		if err != nil {
+			condition, text := conditionOf(err)
+			return failf(condition, "%s", text)
+		}
+		if len(answer.Points) == 0 {
+			return e.noSuchPart(p)
+		}
+	}
+	return e.checkLabels(ctx, p, at)
+}
+
 // lookBehind is how far back an absent series is searched.
 const lookBehind = time.Hour
 

@@ -27,6 +27,17 @@ import (
 // with native histograms, and as job text, with classic ones.
 func realServer(t *testing.T, target string) string {
 	t.Helper()
+	return serverWith(t, filepath.Join(t.TempDir(), "data"), fmt.Sprintf(`
+global: {scrape_interval: 200ms, scrape_timeout: 200ms}
+scrape_configs:
+- {job_name: shop, static_configs: [{targets: [%[1]q]}]}
+- {job_name: text, metrics_path: /text, static_configs: [{targets: [%[1]q]}]}
+`, target), "--enable-feature=native-histograms")
+}
+
+// serverWith runs a Prometheus server on a folder of data.
+func serverWith(t *testing.T, data, config string, flags ...string) string {
+	t.Helper()
 	binary := os.Getenv("GAMEDAY_TEST_PROMETHEUS")
 	if binary == "" {
 		var err error
@@ -35,12 +46,6 @@ func realServer(t *testing.T, target string) string {
 		}
 	}
 	dir := t.TempDir()
-	config := fmt.Sprintf(`
-global: {scrape_interval: 200ms, scrape_timeout: 200ms}
-scrape_configs:
-- {job_name: shop, static_configs: [{targets: [%[1]q]}]}
-- {job_name: text, metrics_path: /text, static_configs: [{targets: [%[1]q]}]}
-`, target)
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -57,8 +62,7 @@ scrape_configs:
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--enable-feature=native-histograms")
+	cmd := exec.Command(binary, append(flags, "--config.file="+file, "--storage.tsdb.path="+data, "--web.listen-address="+address)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -108,13 +112,17 @@ type shop struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	latency  prometheus.Histogram
+	// routes is a histogram of which one series has no request.
+	routes *prometheus.HistogramVec
 }
 
 func newShop() *shop {
 	s := &shop{began: time.Now(), registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total"}, []string{"code"}),
-		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "latency_seconds", Buckets: prometheus.DefBuckets, NativeHistogramBucketFactor: 1.1})}
-	s.registry.MustRegister(s.requests, s.latency)
+		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "latency_seconds", Buckets: prometheus.DefBuckets, NativeHistogramBucketFactor: 1.1}),
+		routes:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "route_seconds", Buckets: prometheus.DefBuckets, NativeHistogramBucketFactor: 1.1}, []string{"route"})}
+	s.registry.MustRegister(s.requests, s.latency, s.routes)
+	s.routes.WithLabelValues("/idle")
 	return s
 }
 
@@ -127,6 +135,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.requests.WithLabelValues(code).Inc()
 		s.latency.Observe(float64(s.done%100)/100 + 0.005)
+		s.routes.WithLabelValues("/busy").Observe(float64(s.done%100)/100 + 0.005)
 	}
 	s.mu.Unlock()
 	if r.URL.Path == "/text" {
@@ -182,6 +191,36 @@ func TestTheBuiltInOneAgreesWithARealServer(t *testing.T) {
 			got := sli.Count(t.Context(), at, 3*time.Second)
 			if got.Condition != experiments.OK || math.Abs(got.Total-3000) > 150 || math.Abs(got.Ratio()-0.1) > 0.005 {
 				t.Errorf("%s, %s: %+v, want 300 bad of 3000", name, form, got)
+			}
+		}
+		half, quarter := 500*time.Millisecond, 250*time.Millisecond
+		for form, test := range map[string]struct {
+			sli       *Latency
+			condition experiments.Condition
+			ratio     float64
+			tolerance float64
+		}{
+			"buckets":                         {&Latency{Histogram: `latency_seconds{job="text"}`, Within: half}, experiments.OK, 0.5, 0.01},
+			"buckets, another bound":          {&Latency{Histogram: `latency_seconds{job="text"}`, Within: quarter}, experiments.OK, 0.75, 0.01},
+			"buckets, one series idle":        {&Latency{Histogram: `route_seconds{job="text"}`, Within: half}, experiments.OK, 0.5, 0.01},
+			"no such bucket":                  {&Latency{Histogram: `latency_seconds{job="text"}`, Within: 300 * time.Millisecond}, experiments.NoData, 0, 0},
+			"native":                          {&Latency{Histogram: `latency_seconds{job="shop"}`, Within: half, Native: true}, experiments.OK, 0.5, 0.03},
+			"native, any bound":               {&Latency{Histogram: `latency_seconds{job="shop"}`, Within: 300 * time.Millisecond, Native: true}, experiments.OK, 0.7, 0.03},
+			"native, one series idle":         {&Latency{Histogram: `route_seconds{job="shop"}`, Within: half, Native: true}, experiments.OK, 0.5, 0.03},
+			"native, no request at all":       {&Latency{Histogram: `route_seconds{job="shop",route="/idle"}`, Within: half, Native: true}, experiments.NoTraffic, 0, 0},
+			"classic ones are not native":     {&Latency{Histogram: `latency_seconds{job="text"}`, Within: half, Native: true}, experiments.NoData, 0, 0},
+			"buckets, no request at all":      {&Latency{Histogram: `route_seconds{job="text",route="/idle"}`, Within: half}, experiments.NoTraffic, 0, 0},
+			"buckets, beyond the largest":     {&Latency{Histogram: `latency_seconds{job="text"}`, Within: time.Minute}, experiments.NoData, 0, 0},
+			"milliseconds that are seconds":   {&Latency{Histogram: `latency_seconds{job="text"}`, Within: half, Unit: "milliseconds"}, experiments.NoData, 0, 0},
+			"a histogram that does not exist": {&Latency{Histogram: `latncy_seconds`, Within: half}, experiments.NoData, 0, 0},
+		} {
+			test.sli.Prometheus = p
+			if problems := test.sli.Validate(); len(problems) > 0 {
+				t.Errorf("%s, %s: %v", name, form, problems)
+			}
+			got := test.sli.Count(t.Context(), at, 3*time.Second)
+			if got.Condition != test.condition || test.condition == experiments.OK && (math.Abs(got.Ratio()-test.ratio) > test.tolerance || math.Abs(got.Total-3000) > 150) {
+				t.Errorf("%s, %s: %+v, want %q with %g bad", name, form, got, test.condition, test.ratio)
 			}
 		}
 	}

@@ -25,17 +25,22 @@ type Throughput struct {
 func (t *Throughput) Events() *Events { return t.once(t.write) }
 
 func (t *Throughput) write() *Events {
-	there := sliced(t.Prometheus, t.Slice, t.Query, nil, &t.AtLeast)
+	// Several series add up, and the sum has no labels: "or" would let the 0 stand beside
+	// series with labels.
+	traffic := "sum(" + t.Query + "\n)"
+	there := sliced(t.Prometheus, t.Slice, traffic, nil, &t.AtLeast)
 	// A slice without the series counts as one without traffic, as long as the window has
 	// the series at all: one that never was there is a typing error, and no outage.
-	e := sliced(t.Prometheus, t.Slice, "(("+t.Query+"\n) or vector(0))", nil, &t.AtLeast)
+	e := sliced(t.Prometheus, t.Slice, "("+traffic+" or vector(0))", nil, &t.AtLeast)
+	e.Bad += " and " + there.Total
 	e.Total += " and " + there.Total
+	e.endedIsNone = true
 	return e
 }
 
 // String says what is counted.
 func (t *Throughput) String() string {
-	return fmt.Sprintf("bad: slices of %s in which %s is below %g; total: slices with data", experiments.FormatDuration(t.Slice), t.Query, t.AtLeast)
+	return fmt.Sprintf("bad: slices of %s in which %s is below %g; total: all slices", experiments.FormatDuration(t.Slice), t.Query, t.AtLeast)
 }
 
 // Shortest holds two slices, and what their queries need.

@@ -38,6 +38,8 @@ type TimeSlice struct {
 	AtLeast        *float64             `hcl:"at_least,optional" doc:"The least that the number of a good slice may be." example:"1"`
 
 	derived
+	// inner has the events that a slice is judged by, if not by a query.
+	inner derived
 }
 
 // Events implements [Counted].
@@ -47,8 +49,7 @@ func (t *TimeSlice) write() *Events {
 	if t.Query != "" {
 		return sliced(t.Prometheus, t.Slice, t.Query, t.AtMost, t.AtLeast)
 	}
-	inner := &Events{Prometheus: t.Prometheus, Bad: inWindow(t.Bad), Good: inWindow(t.Good), Total: inWindow(t.Total)}
-	bad, total, err := inner.Over(t.Slice)
+	bad, total, err := t.judged().Over(t.Slice)
 	if err != nil || t.SliceObjective == nil {
 		return &Events{Prometheus: t.Prometheus}
 	}
@@ -58,12 +59,21 @@ func (t *TimeSlice) write() *Events {
 	return sliced(t.Prometheus, t.Slice, ratio, &most, nil)
 }
 
+// judged are the events that a slice is judged by.
+func (t *TimeSlice) judged() *Events {
+	return t.inner.once(func() *Events {
+		return &Events{Prometheus: t.Prometheus, Bad: inWindow(t.Bad), Good: inWindow(t.Good), Total: inWindow(t.Total)}
+	})
+}
+
 // inWindow makes a query over $slice one over $window.
 func inWindow(text string) string { return strings.ReplaceAll(text, sliceName, windowName) }
 
 // sliced counts the slices in which a number was out of its bounds.
 func sliced(where *Prometheus, slice time.Duration, query string, most, least *float64) *Events {
-	number := "(" + strings.ReplaceAll(query, sliceName, fmt.Sprintf("%dms", slice.Milliseconds())) + "\n)"
+	// Nothing is above or below NaN, which would make every bound be kept: a slice with
+	// NaN has no data.
+	number := "((" + strings.ReplaceAll(query, sliceName, fmt.Sprintf("%dms", slice.Milliseconds())) + "\n) >= -Inf)"
 	var out []string
 	if most != nil {
 		// The last digits of a share of two counts are noise.
@@ -78,9 +88,9 @@ func sliced(where *Prometheus, slice time.Duration, query string, most, least *f
 	}
 	step := fmt.Sprintf("[%s:%dms]", windowName, slice.Milliseconds())
 	return &Events{
-		Prometheus: where,
-		Bad:        "sum_over_time(" + bad + step + ")",
-		Total:      "count_over_time(" + bad + step + ")",
+		Prometheus: where, sliced: true,
+		Bad:   "sum_over_time(" + bad + step + ")",
+		Total: "count_over_time(" + bad + step + ")",
 	}
 }
 
@@ -138,8 +148,7 @@ func (t *TimeSlice) Validate() []experiments.Problem {
 	if t.Query != "" {
 		return append(problems, sliceQueryProblems(t.Query, t.write())...)
 	}
-	inner := &Events{Prometheus: t.Prometheus, Bad: inWindow(t.Bad), Good: inWindow(t.Good), Total: inWindow(t.Total)}
-	for _, one := range inner.Validate() {
+	for _, one := range t.judged().Validate() {
 		one.Detail = strings.ReplaceAll(one.Detail, windowName, sliceName)
 		problems = append(problems, one)
 	}
@@ -181,7 +190,15 @@ func sliceQueryProblems(query string, whole *Events) []experiments.Problem {
 
 // Count implements [experiments.SLI].
 func (t *TimeSlice) Count(ctx context.Context, at time.Time, window time.Duration) experiments.Count {
-	return count(ctx, t, at, window)
+	c := count(ctx, t, at, window)
+	if c.Condition != experiments.OK || t.Query != "" {
+		return c
+	}
+	// The slices read what is absent as 0 while there is a total.
+	if failed := t.judged().exist(ctx, at); failed != nil {
+		return experiments.Count{At: at, Window: window, Condition: failed.Condition, Why: failed.Text}
+	}
+	return c
 }
 
 // sortedBounds sorts the bounds of buckets by their size; those that are no numbers
