@@ -88,7 +88,9 @@ type budgetColumn struct {
 
 func (b Budgets) columns(group []*budgets.State, p palette) []budgetColumn {
 	plain := func(f func(*budgets.State) string) func(*budgets.State) (string, func(string) string) {
-		return func(s *budgets.State) (string, func(string) string) { return f(s), func(text string) string { return text } }
+		return func(s *budgets.State) (string, func(string) string) {
+			return f(s), func(text string) string { return text }
+		}
 	}
 	columns := []budgetColumn{
 		{"SLO", 99, true, plain(func(s *budgets.State) string { return s.SLO.Name })},
