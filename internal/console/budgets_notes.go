@@ -161,7 +161,7 @@ func (b Budgets) card(s *budgets.State, width int, p palette) []string {
 		add("consumed", leftText(s.Consumed()))
 		if s.SLO.Calendar != nil {
 			burn, over := s.Present()
-			add("period", fmt.Sprintf("until %s; at the burn of the last %s, %s consumed at its end", s.To.Format("2006-01-02 15:04"), spanText(over), leftText(s.AtEnd(burn))))
+			add("period", fmt.Sprintf("until %s; at the burn of the last %s, %s consumed at its end", s.To.Format("2006-01-02 15:04 MST"), spanText(over), leftText(s.AtEnd(burn))))
 		}
 	}
 	var burns []string
