@@ -19,14 +19,31 @@ func (b Budgets) notes(width int, p palette) []string {
 		lines = append(lines, hang(mark+" ", text, width)...)
 	}
 	unknown, overspent := 0, 0
+	var reasons []string
+	dark := map[string][]string{} // a server that is away is said once, not fifty times
 	for _, s := range b.States {
 		switch {
 		case !s.Known():
 			unknown++
-			add(p.warn("?"), fmt.Sprintf("%s is unknown, %s: %s", s.SLO.Name, s.Condition, s.Why))
+			reason := fmt.Sprintf("%s: %s", s.Condition, s.Why)
+			if dark[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			dark[reason] = append(dark[reason], s.SLO.Name)
 		case s.Remaining() < 0:
 			overspent++
 		}
+	}
+	for _, reason := range reasons {
+		names := dark[reason]
+		who := names[0] + " is"
+		switch n := len(names); {
+		case n > 4:
+			who = fmt.Sprintf("%s and %d more are", strings.Join(names[:3], ", "), n-3)
+		case n > 1:
+			who = strings.Join(names[:n-1], ", ") + " and " + names[n-1] + " are"
+		}
+		add(p.warn("?"), who+" unknown, "+reason)
 	}
 	for _, s := range b.States {
 		for _, text := range b.remarks(s) {
