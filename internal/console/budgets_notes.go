@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -182,15 +183,19 @@ func (b Budgets) card(s *budgets.State, width int, p palette) []string {
 		}
 	}
 	var burns []string
+	said := s.Known()
 	for _, window := range append(budgets.Windows(s.SLO), 0) {
 		name, burn := windowText(window), s.Burn(window)
 		length := window
 		if window == 0 {
 			name, length = "period", s.Period.Window
 		}
+		said = said || !math.IsNaN(burn)
 		burns = append(burns, name+" "+b.burnTone(s, burn, length, p)(burnText(burn)))
 	}
-	add("burn rate", strings.Join(burns, "   "))
+	if said {
+		add("burn rate", strings.Join(burns, "   "))
+	}
 	if burn, over := s.Present(); s.Known() {
 		switch lasts, _ := s.Exhaustion(burn); lasts {
 		case 0:
