@@ -41,7 +41,8 @@ objective and shares as fractions (0.999), durations in seconds, counts as numbe
 Numbers that are not known are null; "condition" and "why" say why.
 
 It exits with 0, with 4 if the budget of an slo is unknown, with 2 if the
-configuration is wrong, and with 5 if it cannot be opened. A watch exits with 0.`,
+configuration is wrong, with 3 if it is interrupted, and with 5 if it cannot be
+opened. A watch exits with 0.`,
 		Example: "  gameday slo status\n  gameday slo status shop.hcl --slo checkout\n  gameday slo status --watch --every 30s\n  gameday slo status --json | jq '.slos[] | select(.budget.remaining < 0.1) | .name'",
 		Args:    wants(0, 1, "one PATH at most: a file or a directory"),
 		RunE: func(cmd *cobra.Command, paths []string) error {

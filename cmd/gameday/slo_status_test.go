@@ -47,6 +47,13 @@ func TestSLOStatusShowsEachBudget(t *testing.T) {
 	}
 	contain(t, out, "over calendar month (Europe/Berlin)", "until 2026-04-01 00:00 CEST; at the burn of the last 1h, 1926% consumed at its end", "it is spent")
 
+	// A month that has only begun is not known to be good.
+	code, out, _ = typed(t, "slo", "status", path, "--at", "2026-02-28T23:00:30Z", "--slo", "payments")
+	if code != 4 {
+		t.Errorf("exit %d", code)
+	}
+	contain(t, out, "unknown, too early: the period began 30s ago")
+
 	if code, _, errs = typed(t, "slo", "status", path, "--slo", "chekout"); code != 2 || !strings.Contains(errs, `did you mean "checkout"?`) {
 		t.Errorf("exit %d: %s", code, errs)
 	}

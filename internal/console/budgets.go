@@ -48,7 +48,9 @@ func (b Budgets) lines(width, height int, p palette) []string {
 	notes := b.notes(width, p)
 	if height > 0 && len(lines)+len(notes) > height {
 		lines = b.worst(width, max(height-len(notes), height/2), p)
-		notes = notes[:max(min(len(notes), height-len(lines)), 0)]
+		if room := height - len(lines); room < len(notes) { // the last one sums up
+			notes = append(notes[:max(room-1, 0):max(room-1, 0)], notes[len(notes)-1])
+		}
 	}
 	return append(lines, notes...)
 }
@@ -82,7 +84,7 @@ func (b Budgets) worst(width, room int, p palette) []string {
 	shown := min(max(room-2, 1), len(sorted))
 	lines := Budgets{States: sorted[:shown], All: b.All, Colour: b.Colour}.table(sorted[:shown], width, p)
 	if hidden := len(sorted) - shown; hidden > 0 {
-		lines = append(lines, p.faint(fmt.Sprintf("+%d more, with more left", hidden)))
+		lines = append(lines, p.faint(fmt.Sprintf("+%d more, none of them worse off", hidden)))
 	}
 	return lines
 }
