@@ -33,7 +33,11 @@ what is left of their error budgets. Alone it lists them, and exits with 0.`,
 
 // sloCommands lists the commands of `gameday slo`, one in a file.
 func sloCommands(global *globalFlags) []*cobra.Command {
-	return []*cobra.Command{newSLOLintCommand(global)}
+	return []*cobra.Command{
+		newSLOStatusCommand(global),
+		newSLOReportCommand(global),
+		newSLOLintCommand(global),
+	}
 }
 
 // sloFlags choose SLOs of a configuration.
@@ -54,8 +58,8 @@ type declaredSLOs struct {
 	*scenarios.Configuration
 }
 
-// openSLOs reads a path, the current directory where none is given, and opens its
-// connections. The caller closes it. Errors carry their exit code.
+// openSLOs reads a path, the current directory where none is given, and opens what its
+// slos are asked of: no sandbox, no scraping. The caller closes it. Errors carry their exit code.
 func (global *globalFlags) openSLOs(ctx context.Context, cmd *cobra.Command, paths []string, f *sloFlags) (*declaredSLOs, error) {
 	path := "."
 	if len(paths) > 0 {
@@ -70,7 +74,7 @@ func (global *globalFlags) openSLOs(ctx context.Context, cmd *cobra.Command, pat
 		return nil, err
 	}
 	c := configurations[0]
-	if err := c.Open(ctx); err != nil {
+	if err := c.OpenSLOs(ctx); err != nil {
 		return nil, exitWith(experiments.Errored, err)
 	}
 	slos, policies, problems := c.SLOs()

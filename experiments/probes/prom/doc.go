@@ -6,7 +6,8 @@
 // [Scrape], which reads the metrics of one target, and by
 // [Prometheus.Observe], which takes what the probes of a run measured. The SLI
 // kind [Events] counts good and bad events with two queries; [Latency], [Throughput]
-// and [TimeSlice] write these queries themselves. The probe kind [Query] reads one
+// and [TimeSlice] write these queries themselves. [Read] counts the events of many of
+// them over days and months. The probe kind [Query] reads one
 // number.
 //
 // Every way in which an answer can be missing or wrong has a condition and words
