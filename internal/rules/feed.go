@@ -307,7 +307,7 @@ func around(x float64) []float64 {
 	if x == 0 {
 		return []float64{0, 1, -1}
 	}
-	return []float64{x, x / 2, 2 * x}
+	return []float64{x / 2, 2 * x, x}
 }
 
 // literals are the numbers in a query, and others near them.
@@ -319,8 +319,7 @@ func literals(expr parser.Expr) []float64 {
 		}
 		return nil
 	})
-	slices.Sort(list)
-	return slices.Compact(list)
+	return list
 }
 
 // counters tells whether a query reads counters.
