@@ -52,6 +52,7 @@ const (
 func Tests(file *File, rulesFile string) *Suite {
 	suite := &Suite{RulesFile: rulesFile}
 	var burns, silences []*testCase
+	engine := newEngine()
 	for _, slo := range file.Written {
 		alerts, _ := Alerts(slo)
 		severity := Page
@@ -63,7 +64,7 @@ func Tests(file *File, rulesFile string) *Suite {
 		if len(alerts) > 0 {
 			share = min(1, round(4*alerts[0].Threshold()))
 		}
-		f, err := newFeed(slo, share)
+		f, err := newFeed(engine, slo, share)
 		if err == nil && !writable(f) {
 			err = fmt.Errorf("a name in its queries cannot be written as an input series")
 		}
