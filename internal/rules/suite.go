@@ -199,9 +199,29 @@ func (c *testCase) burn(f *feed, alerts []Alert, severity string) {
 		words = ""
 	}
 	c.expect(words, history+after+margin, 1, firing(slo, matchers))
+	c.spent(f, history, history+after+margin)
 	// As long as the long window holds what was bad.
 	if f.stands && slice == 0 && lasting+still < first.Long {
 		c.expect("no traffic does not show that it is over", history+lasting+still, 1, firing(slo, matchers))
+	}
+}
+
+// spent expects the alerts of the policy that what burned since then must have raised.
+func (c *testCase) spent(f *feed, since, at time.Duration) {
+	slo := f.slo
+	if slo.Policy == nil || slo.Calendar != nil || at >= slo.Window {
+		return
+	}
+	left := 1 - f.share*float64(at-since)/float64(at)/slo.Budget()
+	distinct := map[string]bool{}
+	for _, alert := range slo.Policy.Alerts {
+		if left > alert.Below-0.2 {
+			return // too close to tell
+		}
+		distinct[fmt.Sprint(alert)] = true
+	}
+	if len(distinct) > 0 {
+		c.expect("little of the budget is left", at, float64(len(distinct)), firing(slo, fmt.Sprintf(",alertname=%q", BudgetAlert)))
 	}
 }
 
