@@ -125,6 +125,27 @@ func TestTheRawFormReadsNoRecords(t *testing.T) {
 	}
 }
 
+func TestTheRawFormFiresOnRawSeries(t *testing.T) {
+	slo := sloOf(t, 0.999, 30*day)
+	alert := first(Alerts(slo))[0]
+	raw, err := alert.Expr(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for share, fires := range map[float64]bool{0.014: false, 0.015: true} {
+		f, err := newFeed(newEngine(), slo, share)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for in, want := range map[state]bool{healthy: false, burning: fires, quiet: false} {
+			got, err := f.ask(newEngine(), raw, time.Hour, in)
+			if err != nil || (len(got) > 0) != want {
+				t.Errorf("at %g of bad events, state %d: %v, %v; fires: %t", share, in, got, err, want)
+			}
+		}
+	}
+}
+
 func first(alerts []Alert, _ []string) []Alert { return alerts }
 
 func TestWordsOfPeopleAreNoTemplatesAndEndNoComment(t *testing.T) {

@@ -247,6 +247,10 @@ func (c *testCase) silence(f *feed) {
 	if g := (&generator{slo: slo}); slice == 0 {
 		wait = patience + g.baseWindow() + 4*evaluation
 	}
+	if sliced, ok := slo.SLI.(prom.Sliced); ok && sliced.Slices() != nil && sliced.Slices().AbsentIsBad {
+		g := &generator{slo: slo, slices: sliced.Slices()}
+		c.expect("no data is no traffic, and bad", end+wait, 1, "sum("+g.badName()+of(slo)+")")
+	}
 	c.expect(slo.Name+" has no data", end+wait, 1, firing(slo, fmt.Sprintf(",alertname=%q", NoDataAlert)))
 }
 
