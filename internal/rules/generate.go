@@ -157,14 +157,16 @@ func (g *generator) groups() ([]Group, error) {
 	slow.Rules = append(slow.Rules, g.burn(Ticket)...)
 	slow.Rules = append(slow.Rules, g.budget()...)
 
-	if g.slices != nil {
+	fast.Comment = g.comment()
+	if g.slices == nil {
+		return []Group{fast, slow}, nil
+	}
+	fast.Interval = g.slices.Slice
+	if fast.Interval > slowInterval {
 		// One group, as others could not see what is recorded more seldom than each 5 minutes.
-		fast.Interval = g.slices.Slice
 		fast.Rules = append(fast.Rules, slow.Rules...)
-		fast.Comment = g.comment()
 		return []Group{fast}, nil
 	}
-	fast.Comment = g.comment()
 	return []Group{fast, slow}, nil
 }
 
