@@ -48,7 +48,14 @@ type expectation struct {
 func compare(t *testing.T, dir string, ruleFiles []string, evaluation string, list []comparison) {
 	t.Helper()
 	var text strings.Builder
-	fmt.Fprintf(&text, "rule_files: [%s]\nevaluation_interval: %s\ntests:\n", strings.Join(ruleFiles, ", "), evaluation)
+	// Promtool evaluates groups in any order; a server's alerts see the newest records too.
+	var order []string
+	for _, file := range ruleFiles {
+		for _, group := range regexp.MustCompile(`(?m)^ *- name: (\S+)$`).FindAllStringSubmatch(read(t, filepath.Join(dir, file)), -1) {
+			order = append(order, group[1])
+		}
+	}
+	fmt.Fprintf(&text, "rule_files: [%s]\nevaluation_interval: %s\ngroup_eval_order: [%s]\ntests:\n", strings.Join(ruleFiles, ", "), evaluation, strings.Join(order, ", "))
 	for _, c := range list {
 		fmt.Fprintf(&text, "- name: %q\n  interval: 30s\n  input_series:\n", c.name)
 		for series, values := range c.series {
@@ -73,6 +80,17 @@ func slothRules(t *testing.T, dir, name string) {
 	t.Helper()
 	write(t, filepath.Join(dir, "sloth.yml"), read(t, filepath.Join("testdata", "sloth", name+".rules.yml")))
 	ruleFile(t, dir, "ours.yml", filepath.Join("testdata", "sloth", name+".hcl"))
+}
+
+// sameOrNone expects that our ratios equal Sloth's wherever both have one.
+func sameOrNone(slo, until string) []expectation {
+	var list []expectation
+	for i, e := range same(slo, until, "") {
+		if i%2 == 0 {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // same expects that each of our ratios equals Sloth's at every step, and that there were
@@ -124,11 +142,11 @@ func TestOurRulesGiveTheValuesOfSlothsWhereThoseAreRight(t *testing.T) {
 				append(same(availability, "119m", "119"), agree, expectation{"all events are bad", ours("1h"), "119m", "1"})},
 			{"the service is gone", map[string]string{
 				metric(`code="200"`): "0+3000x120 stale", metric(`code="500"`): "0+30x120 stale"},
-				[]expectation{
+				append(sameOrNone(availability, "119m"), []expectation{
 					{"neither says anything of 5 minutes", ours("5m"), "90m", ""}, {"", sloth("5m"), "90m", ""},
 					{"and the same of what was", "abs(" + ours("1h") + " - " + sloth("1h") + ") > 1e-12", "90m", ""},
 					{"which there is", "count(" + ours("1h") + ")", "90m", "1"},
-					{"ours says that the data is gone", fires(`alertname="SLONoData"`), "90m", "1"}}},
+					{"ours says that the data is gone", fires(`alertname="SLONoData"`), "90m", "1"}}...)},
 			// From here on Sloth is wrong.
 			{"no request ever failed, and there is no series for failures", map[string]string{
 				metric(`code="200"`): "0+3000x240"},
@@ -138,12 +156,12 @@ func TestOurRulesGiveTheValuesOfSlothsWhereThoseAreRight(t *testing.T) {
 					{"which is untouched", `sum(slo:error_budget_remaining:ratio)`, "119m", "1"}}},
 			{"no traffic", map[string]string{
 				metric(`code="200"`): "0+3000x120 360000+0x120", metric(`code="500"`): "0+0x240"},
-				[]expectation{
+				append(sameOrNone(availability, "119m"), []expectation{
 					{"Sloth has a number that is none", "count(" + sloth("5m") + " != " + sloth("5m") + ")", "90m", "1"},
 					{"which nothing is", ours("5m"), "90m", ""},
 					{"and it takes the budget with it", "count(slo:period_error_budget_remaining:ratio != slo:period_error_budget_remaining:ratio)", "90m", "1"},
 					{"which is untouched", `sum(slo:error_budget_remaining:ratio)`, "90m", "1"},
-					{"and no traffic is no missing data", fires(`alertname="SLONoData"`), "119m", "0"}}},
+					{"and no traffic is no missing data", fires(`alertname="SLONoData"`), "119m", "0"}}...)},
 		})
 	})
 	t.Run("wifi clients", func(t *testing.T) {
