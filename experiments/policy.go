@@ -46,7 +46,6 @@ type PolicyAlert struct {
 	Notify   string
 }
 
-
 // Band is the band of a share left: 1 untouched, negative overspent, NaN unknown.
 func (p *Policy) Band(remaining float64) Band {
 	if !math.IsNaN(remaining) {

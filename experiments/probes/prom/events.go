@@ -47,6 +47,8 @@ type Events struct {
 	endedIsNone bool
 	// sliced tells that they count slices of time.
 	sliced bool
+	// whole tells that part is there whenever total is: its absence is not none.
+	whole bool
 	// labelled tells that the labels which the queries name were seen.
 	labelled bool
 }

@@ -31,7 +31,8 @@ type Latency struct {
 func (l *Latency) Events() *Events { return l.once(l.write) }
 
 func (l *Latency) write() *Events {
-	e := &Events{Prometheus: l.Prometheus}
+	// A histogram without the bucket says nothing; it is not one of slow requests only.
+	e := &Events{Prometheus: l.Prometheus, whole: true}
 	m, err := parseMetric(l.Histogram)
 	if err != nil {
 		return e
@@ -45,6 +46,7 @@ func (l *Latency) write() *Events {
 		rate := "rate(" + m.with("") + "[$window])"
 		// The fraction of a series without a request is NaN, which ">= 0" leaves out.
 		e.Good = fmt.Sprintf("sum(histogram_fraction(0, %s, %s) * histogram_count(%s) >= 0)", text, rate, rate)
+		e.whole = false
 		e.Total = "sum(histogram_count(" + rate + "))"
 		return e
 	}

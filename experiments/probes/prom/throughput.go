@@ -31,11 +31,16 @@ func (t *Throughput) write() *Events {
 	there := sliced(t.Prometheus, t.Slice, traffic, nil, &t.AtLeast)
 	// A slice without the series counts as one without traffic, as long as the window has
 	// the series at all: one that never was there is a typing error, and no outage.
-	e := sliced(t.Prometheus, t.Slice, "("+traffic+" or vector(0))", nil, &t.AtLeast)
+	e := sliced(t.Prometheus, t.Slice, "("+traffic+" > -Inf or vector(0))", nil, &t.AtLeast)
 	e.Bad += " and " + there.Total
 	e.Total += " and " + there.Total
 	e.endedIsNone = true
 	return e
+}
+
+// Slices implements [Sliced].
+func (t *Throughput) Slices() *Slices {
+	return &Slices{Slice: t.Slice, Bad: outOfBounds(t.Slice, "sum("+t.Query+"\n)", nil, &t.AtLeast), AbsentIsBad: true}
 }
 
 // String says what is counted.
