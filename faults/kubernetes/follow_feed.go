@@ -76,21 +76,23 @@ func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
 	return p
 }
 
-// look reads where the watches begin.
+// look reads where the watches begin. All of the first round wait for it, so it asks for
+// everything at once.
 func (s *scene) look(ctx context.Context) {
-	right := func(resource kube.Resource) kube.Right {
-		return kube.Right{Verb: "watch", Resource: resource, Namespace: s.namespace, Why: "follow what becomes of a hit"}
-	}
-	polls := s.client.Allowed(ctx, []kube.Right{right(kube.Pods)}) != nil
+	right := kube.Right{Verb: "watch", Resource: kube.Pods, Namespace: s.namespace, Why: "follow what becomes of a hit"}
+	var polls bool
+	var from, eventsFrom string // empty: look again
+	var looks sync.WaitGroup
+	looks.Go(func() { polls = s.client.Allowed(ctx, []kube.Right{right}) != nil })
+	looks.Go(func() { from, _ = kube.Here(ctx, s.client, kube.Pods, s.namespace, new(corev1.PodList)) })
+	looks.Go(func() { eventsFrom, _ = kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList)) })
+	looks.Wait()
 	known := map[types.UID]bool{}
-	from := ""
 	if polls {
 		// What cannot be listed now cannot be listed later: then nothing is found.
 		_ = s.list(ctx, func(pod *corev1.Pod) { known[pod.UID] = true }, func() { clear(known) })
-	} else {
-		from, _ = kube.Here(ctx, s.client, kube.Pods, s.namespace, new(corev1.PodList))
+		from = ""
 	}
-	eventsFrom, _ := kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.from, s.eventsFrom, s.polls, s.known, s.spare, s.recent = from, eventsFrom, polls, known, nil, nil

@@ -102,11 +102,11 @@ func controllerUID(owners []metav1.OwnerReference) string {
 }
 
 // injectRemoval removes the pod that was planned, and no other, and sees it go. What
-// remove answers with is the pod as it was stored then, if it answers at all.
+// remove answers with is of the pod as it was stored then, if it answers at all.
 //
 // The call goes through only if the pod is as it was looked at last, by the plan or
 // since: so nobody's opting out in between is missed, and no look just before is needed.
-func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove func(metav1.DeleteOptions) (corev1.Pod, error)) (experiments.Proof, error) {
+func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove func(metav1.DeleteOptions) (metav1.ObjectMeta, error)) (experiments.Proof, error) {
 	if r.Pod == nil {
 		return experiments.Proof{}, fmt.Errorf("the record of the hit on %s tells of no pod", r.Object)
 	}
