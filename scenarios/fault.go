@@ -16,7 +16,7 @@ type faultBlock struct {
 	Duration time.Duration      `hcl:"duration,optional" doc:"How long the harm is held. For a fault that is over at once and has every: how long its rounds go on." example:"2m"`
 	Every    *experiments.Range `hcl:"every,optional" doc:"The time from the start of one round to the start of the next; of a range, each is drawn. Left out: one round." example:"30s..120s"`
 	Times    *int               `hcl:"times,optional" doc:"How many rounds at most." example:"5"`
-	Unfused  bool               `hcl:"unfused,optional" default:"false" doc:"Allows harm that nothing would end if the runner and its machine died."`
+	Unfused  bool               `hcl:"unfused,optional" default:"false" doc:"Allows harm that nothing would end if the runner died."`
 }
 
 func (p *pass) fault(s *assembly, block *hclsyntax.Block) {
