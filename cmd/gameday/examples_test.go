@@ -28,12 +28,7 @@ import (
 // itself has an entry in worlds, which starts the real thing and gives the flags that
 // name it, and what is to be true of it after the run.
 var worlds = map[string]func(*testing.T) (flags []string, after func(output string)){
-	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld,
-}
-
-// elsewhere says of examples why they are not run here.
-var elsewhere = map[string]string{
-	"container-kill": "needs pods that really run, and so a node, which takes root",
+	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld, "container-kill": containerKillWorld,
 }
 
 var verdictComment = regexp.MustCompile(`(?m)^# Verdict: ([a-z]+)$`)
@@ -63,9 +58,6 @@ func TestEachShippedExampleEndsAsItSays(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if why := elsewhere[name]; why != "" {
-				t.Skip(why)
-			}
 			args, after := []string{"run"}, func(string) {}
 			if world := worlds[name]; world != nil {
 				var flags []string
