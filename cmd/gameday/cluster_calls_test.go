@@ -35,7 +35,7 @@ scenario "kill" {
 func TestKillingManyPodsMakesOneCallForEach(t *testing.T) {
 	const pods = 40
 	w := newClusterWorld(t)
-	w.deploy("shop", pods)
+	startBed(t).Deployment(t, w.namespace, "shop", pods) // of pods that take a second to end
 	var mu sync.Mutex
 	var calls []*http.Request
 	f := newFlaky(t, w.kubeconfig)

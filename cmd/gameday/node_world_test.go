@@ -244,8 +244,8 @@ func containerKillWorld(t *testing.T) ([]string, func(string)) {
 		if restarts != 1 {
 			t.Errorf("%d containers were started again, want one", restarts)
 		}
-		says(t, output, `ended injected: send SIGTERM within its container shop .*\(seen: container shop of pod container-kill/checkout-\S+ .*(ended with code|was restarted)`,
-			`fault ended: container shop of pod checkout-\S+ runs again, after 1 restarts`)
+		says(t, output, `ended injected: .*send SIGTERM within its container shop .*\(seen: container shop of pod container-kill/checkout-\S+ .*(ended with code|was restarted)`,
+			`fault ended: container shop of pod checkout-\S+ runs again, after 1 restart,`)
 	}
 }
 

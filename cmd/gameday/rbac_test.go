@@ -154,7 +154,7 @@ func without(t *testing.T, list []document, visit func(missing string, less []do
 func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 	w := newClusterWorld(t)
 	nodes := []string{w.node(), w.node(), w.node()}
-	w.create(kube.Namespaces.In("", w.namespace+"-empty"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace + "-empty"}})
+	startBed(t).NamedNamespace(t, w.namespace+"-empty")
 	for _, name := range []string{"shop", "stock", "carts", "queue", "till"} {
 		w.deploy(name, 3)
 	}
