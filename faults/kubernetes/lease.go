@@ -141,11 +141,10 @@ func (s seat) held(lease *coordinationv1.Lease) error {
 	}
 	since := ""
 	if lease.Spec.AcquireTime != nil {
-		since = ", for " + whole(time.Since(lease.Spec.AcquireTime.Time))
+		since = "for " + whole(time.Since(lease.Spec.AcquireTime.Time)) + ", "
 	}
-	run, silent := holder(lease), time.Since(lease.Spec.RenewTime.Time)
-	return fmt.Errorf("%[1]s is held by run %[2]s%[3]s, maybe from another machine (lease %[4]s/%[5]s, last renewed %[6]s ago). Wait until that run is over, or stop it where it runs: gameday abort %[2]s. "+
-		"If it died, its lease ends in %[7]s; then type: gameday recover --cluster %[2]s", s.what, run, since, s.ref.Namespace, s.ref.Name, whole(silent), whole(leaseLeft(lease)))
+	return fmt.Errorf("%s is held by run %s, maybe on another machine (%slease renewed %s ago): wait for its end, or stop it there with gameday abort; if it died, type gameday recover --cluster when its lease ends, in %s",
+		s.what, holder(lease), since, whole(time.Since(lease.Spec.RenewTime.Time)), whole(leaseLeft(lease)))
 }
 
 func renewed(lease *coordinationv1.Lease, run string) {

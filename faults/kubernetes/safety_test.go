@@ -430,7 +430,7 @@ func TestALeaseKeepsTwoRunsApart(t *testing.T) {
 	// Who is refused reads who holds it, for how long, until when, and what to type.
 	for what, refused := range map[string][]experiments.Hit{"namespace " + namespace: hits, "node " + node: hits[1:]} {
 		err := claims.Claim(t.Context(), "run-b", refused)
-		words := what + ` is held by run run-a, for \d+m?s, .*last renewed \d+m?s ago.*gameday abort run-a.*its lease ends in [34]\ds; then type: gameday recover --cluster run-a$`
+		words := what + ` is held by run run-a, maybe on another machine \(for \d+m?s, lease renewed \d+m?s ago\): .*gameday abort; .*gameday recover --cluster when its lease ends, in [34]\ds$`
 		if err == nil || !regexp.MustCompile(words).MatchString(err.Error()) {
 			t.Errorf("%v\nwant %q", err, words)
 		}
