@@ -26,7 +26,7 @@ e2e: ## faults on real pods: root on Linux, with runc, the CNI plugins and iptab
 	go test -c -o bin/e2e/gameday.test ./cmd/gameday
 	go test -c -o bin/e2e/faults.test ./faults
 	cd cmd/gameday && go run ../../internal/cluster/run e2e -- sh -c '\
-	  ../../bin/e2e/gameday.test -test.timeout 20m -test.v -test.run "^TestReal|^TestEachShippedExample/^kubernetes$$" && \
+	  ../../bin/e2e/gameday.test -test.timeout 20m -test.v -test.run "^TestReal|^TestEachShippedExample/^(kubernetes|container-kill)$$" && \
 	  cd ../../faults && ../bin/e2e/faults.test -test.timeout 20m -test.v -test.run "^TestContainerKill"'
 
 lint: ## what a reviewer would say first

@@ -17,6 +17,7 @@ func TestHitsStayWithinWhatMayBeDownAtOnce(t *testing.T) {
 	budget := func(allows int) Allowance {
 		return Allowance{Of: "disruption budget shop/checkout", Allows: allows, Why: "2 of 3 must stay"}
 	}
+	at := func(where string, a Allowance) Allowance { a.At = where; return a }
 	const s = time.Second
 	for name, it := range map[string]struct {
 		hits  [][]Hit
@@ -34,6 +35,9 @@ func TestHitsStayWithinWhatMayBeDownAtOnce(t *testing.T) {
 		"the smaller of two readings counts": {[][]Hit{{taking("a", 0, s, budget(5)), taking("a", 0, s, budget(1))}}, "allows 1"},
 		"another allowance is another matter": {[][]Hit{{taking("a", 0, s, budget(1)),
 			taking("a", 0, s, Allowance{Of: "ReplicaSet shop/stock", Allows: 1})}}, ""},
+		"of the same name elsewhere": {[][]Hit{{taking("a", 0, s, at("east", budget(1))), taking("a", 0, s, at("west", budget(1)))}}, ""},
+		"elsewhere, and too many": {[][]Hit{{taking("a", 0, s, at("east", budget(1)))}, {taking("b", 0, s, at("west", budget(0)))}},
+			`disruption budget shop/checkout at west allows 0 to be down at once, and 1 hit would take 1 (of fault "b")`},
 		"each of two is told": {[][]Hit{{taking("a", 0, s, budget(0), Allowance{Of: "ReplicaSet shop/stock", Why: "it is the last"})}}, "ReplicaSet shop/stock allows 0 to be down at once, and 1 hit would take 1 (of fault \"a\"): it is the last"},
 	} {
 		t.Run(name, func(t *testing.T) {

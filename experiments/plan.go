@@ -82,7 +82,7 @@ func (e *Experiment) planRound(ctx context.Context, slot Slot, run string, round
 			if plan.Unfused {
 				hit.Fuse = ""
 			} else if hit.Fuse == "" {
-				return nil, fmt.Errorf("fault %q (%s) has no fuse: nothing would end it if the runner and its machine died; say `unfused = true` in its block to accept that", plan.Name, plan.Origin)
+				return nil, fmt.Errorf("fault %q (%s) has no fuse: nothing would end it if the runner died; say `unfused = true` in its block to accept that", plan.Name, plan.Origin)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ type faultBlock struct {
 	Every      *experiments.Range `hcl:"every,optional" doc:"The time from the start of one round to the start of the next; of a range, each is drawn. Left out: one round." example:"30s..120s"`
 	Times      *int               `hcl:"times,optional" doc:"How many rounds at most." example:"5"`
 	Dependency string             `hcl:"dependency,optional" doc:"What the system depends on that this breaks, for the resiliency matrix. Left out: the name of the target." example:"payments"`
-	Unfused    bool               `hcl:"unfused,optional" default:"false" doc:"Allows harm that nothing would end if the runner and its machine died."`
+	Unfused    bool               `hcl:"unfused,optional" default:"false" doc:"Allows harm that nothing would end if the runner died."`
 }
 
 func (p *pass) fault(s *assembly, block *hclsyntax.Block) {

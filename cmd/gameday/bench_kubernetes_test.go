@@ -288,10 +288,11 @@ func (bed *benchBed) quietly(path string) *experiments.Result {
 	bed.b.Helper()
 	state := bed.b.TempDir()
 	command := exec.Command(program(bed.b, "gameday"), "run", "--plain", "--state", state, path)
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
+	var said bytes.Buffer // it tells why it did not hold
+	command.Stdout, command.Stderr = &said, &said
 	if err := command.Run(); err != nil {
-		bed.b.Fatalf("%v\n%s", err, &stderr)
+		text := said.String()
+		bed.b.Fatalf("%v\n%s", err, text[max(0, len(text)-4000):])
 	}
 	found, err := filepath.Glob(filepath.Join(state, "runs", "*", reportNames["json"]))
 	if err != nil || len(found) != 1 {

@@ -31,30 +31,21 @@ import (
 //
 //	go test -run '^$' -bench . ./cmd/gameday
 
-// programs builds gameday and the meter once.
-var programs = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "gameday-test")
-	for name, source := range map[string]string{"gameday": ".", "meter": "./testdata/meter"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
-		if output, err := build.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("build %s: %w\n%s", name, err, output)
-		}
-	}
-	return dir, nil
-})
+// meterProgram builds the meter, once.
+var meterProgram = sync.OnceValues(func() (string, error) { return built("meter", "go", "build", "./testdata/meter") })
 
-// program gives the path of a built program.
+// program gives the path of a built program, gameday or the meter.
 func program(b *testing.B, name string) string {
 	b.Helper()
-	dir, err := programs()
+	build := gamedayProgram
+	if name == "meter" {
+		build = meterProgram
+	}
+	path, err := build()
 	if err != nil {
 		b.Fatal(err)
 	}
-	return filepath.Join(dir, name)
+	return path
 }
 
 // usage is what the meter says of a process.

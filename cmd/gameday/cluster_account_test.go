@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ func (w *clusterWorld) call(t testing.TB, method, path, contentType string, body
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, config.Host+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, config.Host+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +81,13 @@ func (w *clusterWorld) apply(t testing.TB, text string) {
 		}
 		if strings.Contains(path, "%s") {
 			path = fmt.Sprintf(path, object.Metadata.Namespace)
+		}
+		if startBed(t).Plane == nil { // a user's cluster is left as it was
+			t.Cleanup(func() {
+				if answer, code := w.call(t, http.MethodDelete, path+"/"+object.Metadata.Name, "", nil); code > 299 && code != http.StatusNotFound {
+					t.Errorf("delete %s: %d %s", path, code, answer)
+				}
+			})
 		}
 		answer, code := w.call(t, http.MethodPatch, path+"/"+object.Metadata.Name+"?fieldManager=test&force=true&fieldValidation=Strict", "application/apply-patch+yaml", []byte(document))
 		if code > 299 {

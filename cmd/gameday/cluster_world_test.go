@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,8 +38,6 @@ type clusterWorld struct {
 	front      string
 }
 
-var worldNames atomic.Int64
-
 // dial is a client with the rights that a kubeconfig gives.
 func dial(t testing.TB, kubeconfig string) *kube.Client {
 	t.Helper()
@@ -66,8 +63,7 @@ func newClusterWorld(t testing.TB) *clusterWorld {
 	client := dial(t, c.Kubeconfig)
 	front := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(front.Close)
-	w := &clusterWorld{t: t, client: client, kubeconfig: c.Kubeconfig, namespace: fmt.Sprintf("shop-%d", worldNames.Add(1)), front: front.URL}
-	w.create(kube.Namespaces.In("", w.namespace), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
+	w := &clusterWorld{t: t, client: client, kubeconfig: c.Kubeconfig, namespace: c.Namespace(t), front: front.URL}
 	return w
 }
 

@@ -24,16 +24,7 @@ import (
 
 // crashProgram builds gameday with numbered crash points, once.
 var crashProgram = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gameday-crash-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "gameday")
-	output, err := exec.Command("go", "build", "-tags", "crashpoints", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build with crash points: %w\n%s", err, output)
-	}
-	return path, nil
+	return built("gameday-crash", "go", "build", "-tags", "crashpoints", ".")
 })
 
 // crashWorld is a real system to break: a toxiproxy-server with two proxies, a

@@ -46,6 +46,7 @@ func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
 			}
 			write(t, filepath.Join(home, "scenarios", "first.hcl"), healthCheck)
 			served := &documented{}
+			quietGo(t, home)
 			for _, block := range blocks {
 				if block.scenario != "" {
 					write(t, filepath.Join(home, "shop.hcl"), served.address(t, block.scenario))
@@ -90,6 +91,17 @@ func (d *documented) shown(lines []string) []string {
 		}
 	}
 	return lines
+}
+
+// quietGo turns the go command's counters off in a home: a process that it leaves behind
+// would write them there while the home is removed, and it would stay.
+func quietGo(t *testing.T, home string) {
+	t.Helper()
+	settings := exec.Command("go", "telemetry", "off")
+	settings.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"))
+	if output, err := settings.CombinedOutput(); err != nil {
+		t.Fatalf("go telemetry off: %v: %s", err, output)
+	}
 }
 
 // healthCheck is the scenario of documents that show none.

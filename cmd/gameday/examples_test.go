@@ -30,12 +30,7 @@ import (
 // name it, and what is to be true of it after the run.
 var worlds = map[string]func(*testing.T) (flags []string, after func(output string)){
 	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld,
-	"journeys": journeysWorld,
-}
-
-// elsewhere says of examples why they are not run here.
-var elsewhere = map[string]string{
-	"container-kill": "needs pods that really run, and so a node, which takes root",
+	"container-kill": containerKillWorld, "journeys": journeysWorld,
 }
 
 var verdictComment = regexp.MustCompile(`(?m)^# Verdict: ([a-z]+)$`)
@@ -65,9 +60,6 @@ func TestEachShippedExampleEndsAsItSays(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if why := elsewhere[name]; why != "" {
-				t.Skip(why)
-			}
 			args, after := []string{"run"}, func(string) {}
 			if world := worlds[name]; world != nil {
 				var flags []string

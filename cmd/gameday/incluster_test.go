@@ -1,51 +1,24 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/gameday-sh/gameday/faults/kubernetes"
 	"github.com/gameday-sh/gameday/internal/cluster"
-	"github.com/gameday-sh/gameday/internal/kube"
 )
 
-// account gives a namespace the service account "gameday", which has the rights that a
-// fault names, and no other.
-func (n nodeBed) account(rights []kube.Right) {
+// account gives a namespace the service account "gameday", with the roles that rbac
+// prints for a scenario, and no other.
+func (n nodeBed) account(scenario string) {
 	n.t.Helper()
-	subject := map[string]any{"kind": "ServiceAccount", "name": "gameday", "namespace": n.namespace}
-	objects := []any{map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "gameday", "namespace": n.namespace}}}
-	rules := map[string][]any{} // by namespace
-	for _, right := range rights {
-		resource := right.Resource.Name
-		if right.Sub != "" {
-			resource += "/" + right.Sub
-		}
-		rule := map[string]any{"apiGroups": []string{right.Resource.Group}, "resources": []string{resource}, "verbs": []string{right.Verb}}
-		if right.Name != "" {
-			rule["resourceNames"] = []string{right.Name}
-		}
-		rules[right.Namespace] = append(rules[right.Namespace], rule)
-	}
-	const group = "rbac.authorization.k8s.io"
-	for namespace, list := range rules {
-		kind, name := "", map[string]any{"name": "gameday-" + n.namespace, "namespace": namespace}
-		if namespace == "" {
-			kind, name = "Cluster", map[string]any{"name": "gameday-" + n.namespace}
-		}
-		objects = append(objects,
-			map[string]any{"apiVersion": group + "/v1", "kind": kind + "Role", "metadata": name, "rules": list},
-			map[string]any{"apiVersion": group + "/v1", "kind": kind + "RoleBinding", "metadata": name,
-				"roleRef":  map[string]any{"apiGroup": group, "kind": kind + "Role", "name": name["name"]},
-				"subjects": []any{subject}})
-	}
-	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.kubectl(string(text), "--namespace=", "apply", "-f", "-")
+	file := filepath.Join(n.t.TempDir(), "scenario.hcl")
+	write(n.t, file, scenario)
+	rbac := gameday(n.t, n.t.TempDir(), "rbac", "--namespace", n.namespace, file)
+	rbac.ends(time.Minute, 0)
+	n.kubectl(rbac.said.String(), "--namespace=", "apply", "-f", "-")
 }
 
 const runnerPod = `
@@ -92,8 +65,6 @@ func TestRealRunnerInsideOfTheCluster(t *testing.T) {
 	url := victims.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := victims.pods("checkout")
 	home := realNode(t, "gameday")
-	fault := &kubernetes.PodKill{Pods: kubernetes.Pods{Scope: kubernetes.Scope{Namespace: victims.namespace}, Name: "*", Phase: "Running", MinReady: 1}}
-	home.account(fault.Rights())
 	scenario := func(namespace string) string {
 		return fmt.Sprintf(`
 kubernetes {}
@@ -120,6 +91,7 @@ scenario "inside" {
 }
 `, url, namespace)
 	}
+	home.account(scenario(victims.namespace))
 	code, said := home.ran("inside", scenario(victims.namespace))
 	if code != "0" || !strings.Contains(said, "HELD") {
 		t.Errorf("exit code %s, want 0:\n%s", code, said)

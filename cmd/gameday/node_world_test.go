@@ -221,6 +221,34 @@ func kubernetesWorld(t *testing.T) ([]string, func(string)) {
 	}
 }
 
+// containerKillWorld is a checkout of two pods, of which one is to lose its container and
+// have it again, and stay the pod that it was.
+func containerKillWorld(t *testing.T) ([]string, func(string)) {
+	n := realNode(t, "container-kill")
+	n.deploy(nodeShop{name: "checkout", replicas: 2})
+	before := n.pods("checkout")
+	return []string{"--var", "namespace=" + n.namespace, "--var", "selector=app=checkout", "--var", "container=shop"}, func(output string) {
+		after := n.pods("checkout")
+		if len(after) != len(before) {
+			t.Fatalf("%d pods were there, and %d are", len(before), len(after))
+		}
+		restarts := 0
+		for i, pod := range after {
+			if pod.Metadata != before[i].Metadata {
+				t.Errorf("pod %v took the place of %v", pod.Metadata, before[i].Metadata)
+			}
+			for _, status := range pod.Status.ContainerStatuses {
+				restarts += status.RestartCount
+			}
+		}
+		if restarts != 1 {
+			t.Errorf("%d containers were started again, want one", restarts)
+		}
+		says(t, output, `ended injected: .*send SIGTERM within its container shop .*\(seen: container shop of pod container-kill/checkout-\S+ .*(ended with code|was restarted)`,
+			`fault ended: container shop of pod checkout-\S+ runs again, after 1 restart,`)
+	}
+}
+
 // within waits up to a minute, which a busy node may take; of a run that is given, not
 // beyond its end.
 func (n nodeBed) within(run *process, what string, ready func() bool) {

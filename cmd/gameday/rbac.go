@@ -17,13 +17,16 @@ import (
 // needy is a fault or a probe that needs rights on a cluster.
 type needy interface{ Rights() []kube.Right }
 
+// wishful is one that needs some rights less than others: it does without.
+type wishful interface{ Wishes() []kube.Right }
+
 // located is one that tells on which cluster.
 type located interface{ Cluster() *kube.Kubernetes }
 
 func newRBACCommand(global *globalFlags) *cobra.Command {
 	var v variables
 	var only []string
-	var policy bool
+	var policy, optional bool
 	var context string
 	roles := &kube.Roles{}
 	cmd := &cobra.Command{
@@ -33,6 +36,9 @@ func newRBACCommand(global *globalFlags) *cobra.Command {
 which the scenarios of each PATH run on Kubernetes: what their faults need to break
 and to mend, and their probes to look. Nothing is contacted. Each rule says what it
 is for.
+
+With --optional it adds, marked as such, what following the pods that are hit is better
+with: to watch pods rather than list them, and to read events. Nothing asks for these.
 
 With --admission-policy it adds a ValidatingAdmissionPolicy that holds the account
 to namespaces that opted in by a label, whatever rights it has or gets.
@@ -54,7 +60,7 @@ It exits with 0, and with 2 if a scenario is wrong.`,
 			if err := checkSelection(configurations, only); err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
-			needs, err := gather(configurations, only, context)
+			needs, err := gather(configurations, only, context, optional)
 			if err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
@@ -72,6 +78,7 @@ It exits with 0, and with 2 if a scenario is wrong.`,
 	cmd.Flags().StringVar(&roles.AccountNamespace, "namespace", "gameday", "namespace of the ServiceAccount")
 	cmd.Flags().StringVar(&roles.Name, "name", "gameday", "name of the roles and of what binds them")
 	cmd.Flags().StringVar(&context, "context", "", "where scenarios use several clusters: only what is needed on that of this context")
+	cmd.Flags().BoolVar(&optional, "optional", false, "add the rights that are good to have and can be left out")
 	cmd.Flags().BoolVar(&policy, "admission-policy", false, "add a policy that holds the account to namespaces that opted in")
 	return cmd
 }
@@ -82,12 +89,13 @@ type gathered struct {
 	scenarios []string
 	cluster   *kube.Kubernetes
 	patterns  []string // who looks for namespaces by a pattern
+	optional  bool     // rights that can be left out too
 }
 
 // gather collects what the scenarios need. Several clusters are an error, unless a
 // context says which is meant.
-func gather(configurations []*scenarios.Configuration, only []string, context string) (*gathered, error) {
-	g := &gathered{}
+func gather(configurations []*scenarios.Configuration, only []string, context string, optional bool) (*gathered, error) {
+	g := &gathered{optional: optional}
 	var problems []error
 	for _, configuration := range configurations {
 		draft := configuration.Draft()
@@ -143,6 +151,11 @@ func (g *gathered) add(value any, by string, unsettled []string, context string)
 	for _, right := range who.Rights() {
 		g.list = append(g.list, kube.Need{Right: right, By: by})
 		wide = wide || right.Namespace == "" && !right.Resource.Cluster
+	}
+	if wisher, wishes := value.(wishful); wishes && g.optional {
+		for _, right := range wisher.Wishes() {
+			g.list = append(g.list, kube.Need{Right: right, By: by, Optional: true})
+		}
 	}
 	if wide {
 		g.patterns = append(g.patterns, by)

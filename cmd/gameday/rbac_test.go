@@ -154,7 +154,7 @@ func without(t *testing.T, list []document, visit func(missing string, less []do
 func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 	w := newClusterWorld(t)
 	nodes := []string{w.node(), w.node(), w.node()}
-	w.create(kube.Namespaces.In("", w.namespace+"-empty"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace + "-empty"}})
+	startBed(t).NamedNamespace(t, w.namespace+"-empty")
 	for _, name := range []string{"shop", "stock", "carts", "queue", "till"} {
 		w.deploy(name, 3)
 	}
@@ -200,6 +200,44 @@ func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 	poll(t, text("the rights to be back"), func() bool {
 		return gameday(t, home, "plan", "--var", "kubeconfig="+kubeconfig, scenario).wait(time.Minute) == 0
 	})
+}
+
+// With the rights that can be left out, a hit is followed by watches and Kubernetes' events
+// are told; without them it is followed all the same.
+func TestOptionalRightsAreMarkedAndGoodFor(t *testing.T) {
+	w := newClusterWorld(t)
+	w.deploy("shop", 3)
+	scenario := w.scenario(killsMany, "all       = true", "count = 1")
+	account := []string{"--service-account", "runner", "--namespace", w.namespace, "--name", w.namespace}
+	least, all := printed(t, append(account, scenario)...), printed(t, append(account, "--optional", scenario)...)
+	if strings.Contains(least, "optional") || strings.Contains(least, `"watch"`) {
+		t.Errorf("the least roles hold more than is needed:\n%s", least)
+	}
+	for _, want := range []string{"# optional, to follow what becomes of a hit", "# optional, to tell what Kubernetes says of a hit: fault kill (cluster.hcl:"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("it does not say %q:\n%s", want, all)
+		}
+	}
+	w.apply(t, least)
+	kubeconfig := w.token(t, w.namespace, "runner")
+	client := dial(t, kubeconfig)
+	kill := []kube.Right{{Verb: "delete", Resource: kube.Pods, Namespace: w.namespace}}
+	watch := []kube.Right{{Verb: "watch", Resource: kube.Events, Namespace: w.namespace}, {Verb: "watch", Resource: kube.Pods, Namespace: w.namespace}}
+	run := func() string {
+		p := gameday(t, t.TempDir(), "run", "--plain", "--var", "kubeconfig="+kubeconfig, scenario)
+		p.ends(2*time.Minute, 0, "HELD", "fault kill: pod .* replaces", "fault kill: pod .* is ready")
+		w.ready("shop", 3)
+		return p.said.String()
+	}
+	poll(t, text("the least rights"), func() bool { return client.Allowed(t.Context(), kill) == nil })
+	if said := run(); strings.Contains(said, "Kubernetes event of") {
+		t.Errorf("it reads events without the right to:\n%s", said)
+	}
+	w.apply(t, all)
+	poll(t, text("the optional rights"), func() bool { return client.Allowed(t.Context(), watch) == nil })
+	if said := run(); !strings.Contains(said, "Kubernetes event of") {
+		t.Errorf("it tells no event with every right to:\n%s", said)
+	}
 }
 
 const killsAPod = `

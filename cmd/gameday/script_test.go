@@ -23,10 +23,37 @@ func TestMain(m *testing.M) {
 	testscript.Main(clustered{m}, map[string]func(){"gameday": main, "toxics": printToxics})
 }
 
-// clustered ends the cluster that tests have started.
+// clustered ends the cluster that tests have started. Tests that pass leave nothing in
+// the folder for temporary files either.
 type clustered struct{ *testing.M }
 
-func (c clustered) Run() int { return clustertest.Main(c.M.Run) }
+func (c clustered) Run() int {
+	return leavingNothing(func() int { return clustertest.Main(c.M.Run) })
+}
+
+// leavingNothing runs tests with a folder for temporary files of their own. What is in it
+// at their end is a failure of tests that passed.
+func leavingNothing(run func() int) (code int) {
+	folder, err := os.MkdirTemp("", "gameday-tests-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", folder)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code = run()
+	left, err := os.ReadDir(folder)
+	if err = errors.Join(err, os.RemoveAll(folder)); err != nil {
+		fmt.Fprintln(os.Stderr, "remove the temporary files of the tests:", err)
+		return max(code, 1)
+	}
+	if code == 0 && len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "tests passed and left temporary files:", left)
+		return 1
+	}
+	return code
+}
 
 // printToxics is a command for scripts: the toxics on the proxy "payments", as JSON.
 func printToxics() {
@@ -47,6 +74,8 @@ func printToxics() {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
+		// Its own folder would stay where not all scripts are run.
+		WorkdirRoot: t.TempDir(),
 		Setup: func(env *testscript.Env) error {
 			tb := env.T().(testing.TB)
 			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,9 +27,13 @@ import (
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
 )
 
-// gamedayProgram builds the program as people get it, once. The go command leaves a
-// program alone that is up to date.
-var gamedayProgram = sync.OnceValues(func() (string, error) {
+// gamedayProgram builds the program as people get it, once.
+var gamedayProgram = sync.OnceValues(func() (string, error) { return built("gameday", "go", "build", ".") })
+
+// built runs a build in this folder and gives the path of the program. It is kept in the
+// user's cache, where the go command leaves one alone that is up to date; a folder for
+// temporary files would outlive the tests, which have no last one that could remove it.
+func built(name string, command ...string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -38,12 +43,13 @@ var gamedayProgram = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	// Tests of two checkouts may run at the same time.
-	path := filepath.Join(cache, "gameday-test", fmt.Sprintf("gameday-%08x", crc32.ChecksumIEEE([]byte(checkout))))
-	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build gameday: %w\n%s", err, output)
+	path := filepath.Join(cache, "gameday-test", fmt.Sprintf("%s-%08x", name, crc32.ChecksumIEEE([]byte(checkout))))
+	arguments := slices.Insert(slices.Clone(command[1:]), 1, "-o", path)
+	if output, err := exec.Command(command[0], arguments...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, output)
 	}
 	return path, nil
-})
+}
 
 // output collects what a process says.
 type output struct {

@@ -94,7 +94,7 @@ func scalingTakes(ctx context.Context, client *kube.Client, resource kube.Resour
 			list = append(list, count)
 		}
 	}
-	return list, nil
+	return placed(client, list), nil
 }
 
 // counted names the count of ready pods that a workload's pods belong to, as the ledger
@@ -136,13 +136,24 @@ func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowan
 		list = append(list, allowance(&budgets[i]))
 	}
 	if l.minReady == 0 {
-		return list, nil
+		return placed(l.client, list), nil
 	}
 	ready, found, err := l.workload(ctx, pod)
-	if err != nil || !found {
-		return list, err
+	if err != nil {
+		return nil, err
 	}
-	return append(list, ready), nil
+	if found {
+		list = append(list, ready)
+	}
+	return placed(l.client, list), nil
+}
+
+// placed says where the things are: another cluster may have some of the same names.
+func placed(client *kube.Client, list []experiments.Allowance) []experiments.Allowance {
+	for i := range list {
+		list[i].At = client.Reach().Server
+	}
+	return list
 }
 
 // workload counts the ready pods of a pod's workload.

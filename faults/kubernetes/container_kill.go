@@ -197,7 +197,7 @@ func (r record) ended(ctx context.Context, client *kube.Client) (seen string, en
 	case status == nil:
 		return fmt.Sprintf("%s has no container %s", r.Object, r.Signal.Container), true, nil
 	case status.ContainerID != r.Signal.ID:
-		return fmt.Sprintf("container %s of %s was restarted (%d restarts)", status.Name, who, status.RestartCount), true, nil
+		return fmt.Sprintf("container %s of %s was restarted (%s)", status.Name, who, plural(int(status.RestartCount), "restart")), true, nil
 	case status.State.Terminated != nil:
 		return fmt.Sprintf("container %s of %s ended with code %d (%s)", status.Name, who, status.State.Terminated.ExitCode, status.State.Terminated.Reason), true, nil
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -52,8 +54,30 @@ func (r record) wrote(annotation string) bool {
 	return json.Unmarshal([]byte(annotation), &hit) == nil && json.Unmarshal(hit.Spec, &theirs) == nil && theirs.Key == r.Key
 }
 
+// copierWait bounds waiting for the controller: it may be away, and mending must not
+// depend on it.
+const copierWait = 2 * time.Second
+
+// copied waits until the cluster has seen a Deployment as it is now: until then it may
+// still copy a mark that is off by now.
+func (r record) copied(ctx context.Context, client *kube.Client) {
+	limited, cancel := context.WithTimeout(ctx, copierWait)
+	defer cancel()
+	for try := 1; ; try++ {
+		var d appsv1.Deployment
+		err := client.Get(limited, r.Object.ref(), &d)
+		if err != nil || d.Status.ObservedGeneration >= d.Generation || pause(limited, min(try, 5)) != nil {
+			return // what there is of copies is looked for anyway
+		}
+	}
+}
+
 // uncopy takes the copies off.
 func (r record) uncopy(ctx context.Context, client *kube.Client) error {
+	if r.Object.Resource != kube.Deployments.Name {
+		return nil
+	}
+	r.copied(ctx, client)
 	refs, err := r.copies(ctx, client)
 	if err != nil {
 		return err

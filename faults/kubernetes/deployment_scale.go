@@ -18,6 +18,8 @@ type DeploymentScale struct {
 	Workload string               `hcl:"workload" doc:"The workload: deployment, statefulset or replicaset, and its name." example:"deployment/checkout"`
 	Replicas *int                 `hcl:"replicas,optional" doc:"Number of replicas while the fault is on." example:"0"`
 	Percent  *experiments.Percent `hcl:"percent,optional" doc:"Share of the replicas that stay, rounded down." example:"50%"`
+	// An experiment may be about the autoscaler itself.
+	Autoscaled bool `hcl:"autoscaled,optional" default:"false" doc:"Scales a workload although a HorizontalPodAutoscaler keeps its number of replicas. What that makes of it meanwhile stays, and is told as superseded."`
 }
 
 // Validate implements [experiments.Validator].
@@ -60,6 +62,9 @@ func (f *DeploymentScale) Rights() []kube.Right {
 			namespace = ""
 		}
 		list = append(list, copyRights(resource, namespace)...)
+		if !f.Autoscaled {
+			list = append(list, autoscalerRights(namespace)...)
+		}
 		list = append(list, kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Namespace: namespace, Why: "see what must stay"})
 		if resource == kube.Deployments {
 			list = append(list, kube.Right{Verb: "list", Resource: kube.ReplicaSets, Namespace: namespace, Why: "see how many pods are ready"})
@@ -90,6 +95,11 @@ func (f *DeploymentScale) Plan(ctx context.Context, d experiments.Draw) ([]exper
 		}
 		if err := unowned(thing); err != nil {
 			return planned{}, err
+		}
+		if !f.Autoscaled {
+			if err := unscaled(ctx, client, resource, thing, to); err != nil {
+				return planned{}, err
+			}
 		}
 		takes, err := scalingTakes(ctx, client, resource, thing, to)
 		if err != nil {

@@ -9,6 +9,11 @@ import (
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
+// editFuse ends an edit when the runner dies. Kubernetes has nothing that would put a field
+// back on time, so nothing does if the runner's machine is gone: a person must know that
+// before, and what to type then.
+const editFuse = experiments.WatchdogFuse + " on the runner's machine; if that is gone too it stays, until: gameday recover --cluster"
+
 // planned is an edit and what to say of it.
 type planned struct {
 	edit         edit
@@ -85,7 +90,7 @@ func planEdit(client *kube.Client, d experiments.Draw, resource kube.Resource, t
 	if err != nil {
 		return experiments.Hit{}, err
 	}
-	hit, err := newHit(record{Reach: client.Reach(), Object: pin, Edit: &p.edit}, d, p.effect, p.undo, experiments.WatchdogFuse)
+	hit, err := newHit(record{Reach: client.Reach(), Object: pin, Edit: &p.edit}, d, p.effect, p.undo, editFuse)
 	hit.Takes = p.takes
 	return hit, err
 }

@@ -283,7 +283,7 @@ func (p *pursuit) victim(kind watch.EventType, pod *corev1.Pod) {
 	case p.r.Signal != nil:
 		status := container(pod, p.r.Signal.Container)
 		if status != nil && status.ContainerID != p.r.Signal.ID && status.State.Running != nil {
-			p.tell("restarted", "container %s of pod %s runs again, after %d restarts", status.Name, pod.Name, status.RestartCount)
+			p.tell("restarted", "container %s of pod %s runs again, after %s", status.Name, pod.Name, plural(int(status.RestartCount), "restart"))
 			if kube.Ready(pod) {
 				p.tell("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
 				p.end()

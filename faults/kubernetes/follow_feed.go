@@ -50,6 +50,26 @@ const (
 // be to be surely no replacement.
 const clocksApart = 2 * time.Second
 
+// watchRight is what is asked for: to list pods again and again does too.
+func watchRight(namespace string) kube.Right {
+	return kube.Right{Verb: "watch", Resource: kube.Pods, Namespace: namespace, Why: "follow what becomes of a hit without listing pods five times a second"}
+}
+
+// Wishes lists rights that following a hit is better with, and goes without.
+func (p Pods) Wishes() []kube.Right {
+	var list []kube.Right
+	for _, namespace := range p.named() {
+		if isPattern(namespace) {
+			namespace = ""
+		}
+		list = append(list, watchRight(namespace))
+		for _, verb := range []string{"list", "watch"} {
+			list = append(list, kube.Right{Verb: verb, Resource: kube.Events, Namespace: namespace, Why: "tell what Kubernetes says of a hit"})
+		}
+	}
+	return list
+}
+
 // add notes a hit that is about to be done.
 func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
 	p := &pursuit{hit: hit, r: r, told: map[string]bool{}, wake: make(chan struct{}, 1)}
@@ -76,21 +96,23 @@ func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
 	return p
 }
 
-// look reads where the watches begin.
+// look reads where the watches begin. All of the first round wait for it, so it asks for
+// everything at once.
 func (s *scene) look(ctx context.Context) {
-	right := func(resource kube.Resource) kube.Right {
-		return kube.Right{Verb: "watch", Resource: resource, Namespace: s.namespace, Why: "follow what becomes of a hit"}
-	}
-	polls := s.client.Allowed(ctx, []kube.Right{right(kube.Pods)}) != nil
+	right := watchRight(s.namespace)
+	var polls bool
+	var from, eventsFrom string // empty: look again
+	var looks sync.WaitGroup
+	looks.Go(func() { polls = s.client.Allowed(ctx, []kube.Right{right}) != nil })
+	looks.Go(func() { from, _ = kube.Here(ctx, s.client, kube.Pods, s.namespace, new(corev1.PodList)) })
+	looks.Go(func() { eventsFrom, _ = kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList)) })
+	looks.Wait()
 	known := map[types.UID]bool{}
-	from := ""
 	if polls {
 		// What cannot be listed now cannot be listed later: then nothing is found.
 		_ = s.list(ctx, func(pod *corev1.Pod) { known[pod.UID] = true }, func() { clear(known) })
-	} else {
-		from, _ = kube.Here(ctx, s.client, kube.Pods, s.namespace, new(corev1.PodList))
+		from = ""
 	}
-	eventsFrom, _ := kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.from, s.eventsFrom, s.polls, s.known, s.spare, s.recent = from, eventsFrom, polls, known, nil, nil

@@ -40,6 +40,14 @@ func leaseOf(o object) kube.Ref {
 	return kube.Leases.In(o.Namespace, leaseName)
 }
 
+// claimed says what the lease of an object stands for.
+func claimed(o object) string {
+	if o.Cluster {
+		return o.Kind + " " + o.Name
+	}
+	return "namespace " + o.Namespace
+}
+
 // leaseRights are needed to take, renew and give back the lease of a name in a
 // namespace; an empty name stands for any. What is created has no name yet.
 func leaseRights(namespace, name string) []kube.Right {
@@ -54,6 +62,8 @@ func leaseRights(namespace, name string) []kube.Right {
 type seat struct {
 	client *kube.Client
 	ref    kube.Ref
+	// what it stands for: "namespace shop", "node worker-1".
+	what string
 }
 
 // seats lists the leases that hits need, each once.
@@ -68,7 +78,7 @@ func seats(hits []experiments.Hit) ([]seat, error) {
 		ref := leaseOf(r.Object)
 		same := func(s seat) bool { return s.ref == ref && s.client.Reach().Server == client.Reach().Server }
 		if !slices.ContainsFunc(list, same) {
-			list = append(list, seat{client, ref})
+			list = append(list, seat{client, ref, claimed(r.Object)})
 		}
 	}
 	return list, nil
@@ -108,7 +118,7 @@ func (s seat) take(ctx context.Context, run string) error {
 			}
 		case err != nil:
 		case holder(&lease) != run && !expired(&lease):
-			return fmt.Errorf("namespace %s is held by run %s, maybe from another machine: wait until it is over (its lease ends %s after its last word)", s.ref.Namespace, holder(&lease), leaseFor)
+			return s.held(&lease)
 		default:
 			renewed(&lease, run)
 			if err = s.client.Update(ctx, s.ref, &lease); kube.Conflict(err) || kube.Uncertain(err) {
@@ -116,15 +126,32 @@ func (s seat) take(ctx context.Context, run string) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("claim namespace %s for this run: %w", s.ref.Namespace, err)
+			return fmt.Errorf("claim %s for this run: %w", s.what, err)
 		}
 		return nil
 	}
-	return fmt.Errorf("claim namespace %s for this run: tried %d times, and each time its lease had changed or no answer came: %w", s.ref.Namespace, tries, err)
+	return fmt.Errorf("claim %s for this run: tried %d times, and each time its lease had changed or no answer came: %w", s.what, tries, err)
+}
+
+// held tells of another run's lease: whose it is, since when, for how long still, and
+// what to do about a run that goes on and about one that is dead.
+func (s seat) held(lease *coordinationv1.Lease) error {
+	whole := func(d time.Duration) string {
+		return experiments.FormatDuration(max(0, d).Round(time.Second))
+	}
+	since := ""
+	if lease.Spec.AcquireTime != nil {
+		since = "for " + whole(time.Since(lease.Spec.AcquireTime.Time)) + ", "
+	}
+	return fmt.Errorf("%s is held by run %s, maybe on another machine (%slease renewed %s ago): wait for its end, or stop it there with gameday abort; if it died, type gameday recover --cluster when its lease ends, in %s",
+		s.what, holder(lease), since, whole(time.Since(lease.Spec.RenewTime.Time)), whole(leaseLeft(lease)))
 }
 
 func renewed(lease *coordinationv1.Lease, run string) {
 	now, seconds := metav1.NewMicroTime(time.Now()), int32(leaseFor/time.Second)
+	if holder(lease) != run || lease.Spec.AcquireTime == nil {
+		lease.Spec.AcquireTime = &now
+	}
 	lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.LeaseDurationSeconds = &run, &now, &seconds
 	if lease.Labels == nil {
 		lease.Labels = map[string]string{}
@@ -144,7 +171,12 @@ func expired(lease *coordinationv1.Lease) bool {
 	if lease.Spec.RenewTime == nil || lease.Spec.LeaseDurationSeconds == nil || holder(lease) == "" {
 		return true
 	}
-	return time.Since(lease.Spec.RenewTime.Time) > time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second+clockSlack
+	return leaseLeft(lease) < 0
+}
+
+// leaseLeft is how long a lease that is not renewed still holds others off.
+func leaseLeft(lease *coordinationv1.Lease) time.Duration {
+	return time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second + clockSlack - time.Since(lease.Spec.RenewTime.Time)
 }
 
 // Keep renews the leases of hits, and the fuses of those that are injected.
@@ -184,7 +216,7 @@ func (Claims) Yield(ctx context.Context, run string, hits []experiments.Hit) err
 	var problems []error
 	for _, s := range list {
 		if err := s.give(ctx, run); err != nil {
-			problems = append(problems, fmt.Errorf("give namespace %s back: %w", s.ref.Namespace, err))
+			problems = append(problems, fmt.Errorf("give %s back: %w", s.what, err))
 		}
 	}
 	return errors.Join(problems...)

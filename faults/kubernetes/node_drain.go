@@ -89,7 +89,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if left > 0 {
 			effect += fmt.Sprintf(" (%d in protected namespaces or opted out stay)", left)
 		}
-		again, err := newHit(r, d, effect, "uncordon it; the pods come back where there is room", experiments.WatchdogFuse)
+		again, err := newHit(r, d, effect, "uncordon it; the pods come back where there is room", editFuse)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,9 +52,9 @@ func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.
 // Inject evicts the pod and sees that it ends.
 func (f *PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
 	return f.followed(ctx, h, func(r record, client *kube.Client) (experiments.Proof, error) {
-		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (corev1.Pod, error) {
+		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (metav1.ObjectMeta, error) {
 			// The Eviction API answers without the pod.
-			return corev1.Pod{}, evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+			return metav1.ObjectMeta{}, evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
 		})
 	})
 }

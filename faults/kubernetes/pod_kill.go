@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -60,9 +59,8 @@ func (f *PodKill) Plan(ctx context.Context, d experiments.Draw) ([]experiments.H
 // Inject deletes the pod and sees that it ends.
 func (f *PodKill) Inject(ctx context.Context, h experiments.Hit) (experiments.Proof, error) {
 	return f.followed(ctx, h, func(r record, client *kube.Client) (experiments.Proof, error) {
-		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (pod corev1.Pod, err error) {
-			err = client.Remove(ctx, r.Object.ref(), options, &pod)
-			return pod, err
+		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (metav1.ObjectMeta, error) {
+			return client.Remove(ctx, r.Object.ref(), options)
 		})
 	})
 }

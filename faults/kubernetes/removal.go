@@ -102,11 +102,11 @@ func controllerUID(owners []metav1.OwnerReference) string {
 }
 
 // injectRemoval removes the pod that was planned, and no other, and sees it go. What
-// remove answers with is the pod as it was stored then, if it answers at all.
+// remove answers with is of the pod as it was stored then, if it answers at all.
 //
 // The call goes through only if the pod is as it was looked at last, by the plan or
 // since: so nobody's opting out in between is missed, and no look just before is needed.
-func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove func(metav1.DeleteOptions) (corev1.Pod, error)) (experiments.Proof, error) {
+func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove func(metav1.DeleteOptions) (metav1.ObjectMeta, error)) (experiments.Proof, error) {
 	if r.Pod == nil {
 		return experiments.Proof{}, fmt.Errorf("the record of the hit on %s tells of no pod", r.Object)
 	}
@@ -131,7 +131,7 @@ func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove f
 		answer, err := remove(options)
 		version = "" // it is looked at again before another try
 		switch {
-		case err == nil && string(answer.UID) == r.Object.UID && answer.DeletionTimestamp != nil:
+		case err == nil && r.ends(answer):
 			return experiments.Proof{Seen: r.who(nil) + " is ending"}, nil
 		case err == nil:
 			seen, going, reading := r.going(ctx, client.Get)
@@ -151,6 +151,14 @@ func (r record) injectRemoval(ctx context.Context, client *kube.Client, remove f
 			return experiments.Proof{}, errors.Join(ended, err)
 		}
 	}
+}
+
+// ends tells whether the answer to a deletion shows the pod that was planned on its way.
+// One that has no time to end is gone by then, unless something keeps it: that is for a
+// look to tell.
+func (r record) ends(answer metav1.ObjectMeta) bool {
+	grace := answer.DeletionGracePeriodSeconds
+	return string(answer.UID) == r.Object.UID && answer.DeletionTimestamp != nil && (grace == nil || *grace > 0)
 }
 
 // version looks at the pod that was planned, whether it may be removed still.

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -426,11 +427,13 @@ func TestALeaseKeepsTwoRunsApart(t *testing.T) {
 	if err := claims.Claim(t.Context(), "run-a", hits); err != nil {
 		t.Errorf("claiming again: %v", err)
 	}
-	if err := claims.Claim(t.Context(), "run-b", hits); err == nil || !strings.Contains(err.Error(), "namespace "+namespace+" is held by run run-a") {
-		t.Errorf("%v", err)
-	}
-	if err := claims.Claim(t.Context(), "run-b", hits[1:]); err == nil || !strings.Contains(err.Error(), "held by run run-a") {
-		t.Errorf("the node: %v", err)
+	// Who is refused reads who holds it, for how long, until when, and what to type.
+	for what, refused := range map[string][]experiments.Hit{"namespace " + namespace: hits, "node " + node: hits[1:]} {
+		err := claims.Claim(t.Context(), "run-b", refused)
+		words := what + ` is held by run run-a, maybe on another machine \(for \d+m?s, lease renewed \d+m?s ago\): .*gameday abort; .*gameday recover --cluster when its lease ends, in [34]\ds$`
+		if err == nil || !regexp.MustCompile(words).MatchString(err.Error()) {
+			t.Errorf("%v\nwant %q", err, words)
+		}
 	}
 	if err := claims.Yield(t.Context(), "run-b", hits); err != nil {
 		t.Error(err)

@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -49,6 +50,7 @@ var (
 	Jobs             = Resource{Group: "batch", Version: "v1", Name: "jobs", Kind: "job"}
 	NetworkPolicies  = Resource{Group: "networking.k8s.io", Version: "v1", Name: "networkpolicies", Kind: "network policy"}
 	DisruptionBudget = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets", Kind: "disruption budget"}
+	Autoscalers      = Resource{Group: "autoscaling", Version: "v1", Name: "horizontalpodautoscalers", Kind: "HorizontalPodAutoscaler"}
 	Leases           = Resource{Group: "coordination.k8s.io", Version: "v1", Name: "leases", Kind: "lease"}
 	accessReviews    = Resource{Group: "authorization.k8s.io", Version: "v1", Name: "selfsubjectaccessreviews", Kind: "access review", Cluster: true}
 )
@@ -63,7 +65,7 @@ var register = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, networkingv1.AddToScheme,
-		policyv1.AddToScheme, coordinationv1.AddToScheme, authorizationv1.AddToScheme,
+		policyv1.AddToScheme, coordinationv1.AddToScheme, authorizationv1.AddToScheme, autoscalingv1.AddToScheme, metav1.AddMetaToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			panic(fmt.Sprintf("register Kubernetes types: %v", err)) // a mistake in this list
@@ -262,13 +264,22 @@ func (c *Client) Update(ctx context.Context, r Ref, object runtime.Object) error
 
 // Delete removes an object.
 func (c *Client) Delete(ctx context.Context, r Ref, options metav1.DeleteOptions) error {
-	return c.Remove(ctx, r, options, nil)
+	return c.call(ctx, "DELETE", r, func(q *rest.Request) *rest.Request { return q.Body(&options) }, nil)
 }
 
-// Remove is Delete with the object as it was stored when it was asked to go; into stays
-// empty where it was gone at once.
-func (c *Client) Remove(ctx context.Context, r Ref, options metav1.DeleteOptions, into runtime.Object) error {
-	return c.call(ctx, "DELETE", r, func(q *rest.Request) *rest.Request { return q.Body(&options) }, into)
+// removedMetadata asks for no more of an object that is deleted than what shows that it
+// goes: the whole of it costs both sides more than the deletion.
+const removedMetadata = runtime.ContentTypeProtobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1," +
+	runtime.ContentTypeJSON + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1," + runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+
+// Remove is Delete with the metadata of the object as it was stored when it was asked to
+// go; they are empty where the server does not tell.
+func (c *Client) Remove(ctx context.Context, r Ref, options metav1.DeleteOptions) (metav1.ObjectMeta, error) {
+	var answer metav1.PartialObjectMetadata
+	err := c.call(ctx, "DELETE", r, func(q *rest.Request) *rest.Request {
+		return q.SetHeader("Accept", removedMetadata).Body(&options)
+	}, &answer)
+	return answer.ObjectMeta, err
 }
 
 // An Op is a step of a JSON patch (RFC 6902).

@@ -28,6 +28,8 @@ type Roles struct {
 type Need struct {
 	Right
 	By string
+	// Optional is a right that it does without.
+	Optional bool
 }
 
 // Check tells what is wrong with the names.
@@ -44,6 +46,7 @@ func (r *Roles) Check() error {
 // rule is what is needed of one sort of object.
 type rule struct {
 	group, resource, name string
+	optional              bool
 	verbs                 map[string]bool
 	why                   map[string]map[string]bool // reason -> who
 }
@@ -78,12 +81,17 @@ func (r *Roles) split() (everywhere []*rule, within map[string][]*rule) {
 		return strings.Join([]string{n.Resource.Group, n.Resource.Name, n.Sub, n.Verb, namespace, name}, "/")
 	}
 	for _, need := range r.Needs {
-		granted[key(need, need.Namespace, need.Name)] = true
+		if !need.Optional {
+			granted[key(need, need.Namespace, need.Name)] = true
+		}
 	}
 	within = map[string][]*rule{}
 	needs := slices.Clone(r.Needs)
 	slices.SortStableFunc(needs, func(a, b Need) int { return compare(a.Right, b.Right) })
 	for _, need := range needs {
+		if need.Optional && (granted[key(need, need.Namespace, need.Name)] || granted[key(need, need.Namespace, "")]) {
+			continue // somebody needs it
+		}
 		if granted[key(need, need.Namespace, "")] {
 			need.Name = "" // it joins what is granted of all
 		}
@@ -97,18 +105,18 @@ func (r *Roles) split() (everywhere []*rule, within map[string][]*rule) {
 }
 
 // add puts a need into the rule for its object; verbs on all objects of a sort and on
-// one of a name stay apart.
+// one of a name stay apart, and so do those that can be left out.
 func add(rules []*rule, need Need) []*rule {
 	resource := need.Resource.Name
 	if need.Sub != "" {
 		resource += "/" + need.Sub
 	}
 	i := slices.IndexFunc(rules, func(r *rule) bool {
-		return r.group == need.Resource.Group && r.resource == resource && r.name == need.Name
+		return r.group == need.Resource.Group && r.resource == resource && r.name == need.Name && r.optional == need.Optional
 	})
 	if i < 0 {
 		i = len(rules)
-		rules = append(rules, &rule{group: need.Resource.Group, resource: resource, name: need.Name, verbs: map[string]bool{}, why: map[string]map[string]bool{}})
+		rules = append(rules, &rule{group: need.Resource.Group, resource: resource, name: need.Name, optional: need.Optional, verbs: map[string]bool{}, why: map[string]map[string]bool{}})
 	}
 	rules[i].verbs[need.Verb] = true
 	if rules[i].why[need.Why] == nil {
@@ -161,8 +169,12 @@ func (m *manifest) role(kind, name, namespace string, rules []*rule) {
 	m.document("rbac.authorization.k8s.io/v1", kind, name, namespace)
 	m.line("rules:")
 	for _, r := range rules {
+		may := ""
+		if r.optional {
+			may = "optional, "
+		}
 		for _, why := range slices.Sorted(maps.Keys(r.why)) {
-			m.line("  # to %s: %s", cmp.Or(comment(why), "do its work"), comment(strings.Join(slices.Sorted(maps.Keys(r.why[why])), ", ")))
+			m.line("  # %sto %s: %s", may, cmp.Or(comment(why), "do its work"), comment(strings.Join(slices.Sorted(maps.Keys(r.why[why])), ", ")))
 		}
 		m.line("  - apiGroups: [%q]", r.group)
 		m.line("    resources: [%q]", r.resource)

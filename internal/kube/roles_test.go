@@ -9,14 +9,16 @@ import (
 
 func TestWhatIsGrantedOfAllIsNotGrantedAgainOfOne(t *testing.T) {
 	need := func(verb string, r Resource, namespace, name string) Need {
-		return Need{Right{Verb: verb, Resource: r, Namespace: namespace, Name: name, Why: "see\nit"}, "fault x (a.hcl:1)"}
+		return Need{Right: Right{Verb: verb, Resource: r, Namespace: namespace, Name: name, Why: "see\nit"}, By: "fault x (a.hcl:1)"}
 	}
+	optional := func(n Need) Need { n.Optional = true; return n }
 	roles := &Roles{Account: "a", AccountNamespace: "b", Name: "c", Header: []string{"top", ""}, Needs: []Need{
 		need("get", Pods, "shop", ""), need("get", Pods, "shop", "one"), // of all, and of one
 		need("get", Nodes, "", "n"), need("get", Nodes, "", ""),
 		need("list", Pods, "", ""), need("list", Pods, "shop", ""), // everywhere, and there
 		need("get", Leases, "", "l"), need("get", Leases, "shop", "l"),
 		need("get", Jobs, "other", "j"),
+		optional(need("watch", Pods, "shop", "")), optional(need("get", Pods, "shop", "")), // the second is needed anyway
 	}}
 	var text strings.Builder
 	if err := roles.WriteYAML(&text); err != nil {
@@ -37,11 +39,11 @@ func TestWhatIsGrantedOfAllIsNotGrantedAgainOfOne(t *testing.T) {
 			got = append(got, strings.Join([]string{d.Kind, d.Metadata.Namespace, strings.Join(r.Verbs, "+"), strings.Join(r.Resources, "+"), strings.Join(r.ResourceNames, "+")}, " "))
 		}
 	}
-	want := []string{"ClusterRole  get nodes ", "ClusterRole  list pods ", "ClusterRole  get leases l", "Role other get jobs j", "Role shop get pods "}
+	want := []string{"ClusterRole  get nodes ", "ClusterRole  list pods ", "ClusterRole  get leases l", "Role other get jobs j", "Role shop get pods ", "Role shop watch pods "}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("granted\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if !strings.Contains(text.String(), "# to see it: fault x (a.hcl:1)\n") || strings.Contains(text.String(), "# \n") {
+	if strings.Count(text.String(), "# optional, to see it: fault x (a.hcl:1)\n") != 1 || !strings.Contains(text.String(), "# to see it: fault x (a.hcl:1)\n") || strings.Contains(text.String(), "# \n") {
 		t.Errorf("comments:\n%s", text.String())
 	}
 }

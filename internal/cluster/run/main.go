@@ -54,7 +54,11 @@ func run(ctx context.Context, args []string) (int, error) {
 		if args[0] == "down" {
 			return 0, cluster.StopDir(*dir)
 		}
-		return 0, up(ctx, *dir, *nodes)
+		stop := "make cluster-down"
+		if *dir != filepath.Join(cache, "dev") {
+			stop = "go run ./internal/cluster/run down --dir " + *dir
+		}
+		return 0, up(ctx, *dir, *nodes, stop)
 	case "e2e":
 		if len(args) < 3 || args[1] != "--" {
 			return 0, errUsage
@@ -68,13 +72,13 @@ func run(ctx context.Context, args []string) (int, error) {
 	return 0, fmt.Errorf("%q is unknown: %w", args[0], errUsage)
 }
 
-func up(ctx context.Context, dir string, nodes int) error {
+func up(ctx context.Context, dir string, nodes int, stop string) error {
 	began := time.Now()
 	c, err := cluster.ControlPlane(ctx, cluster.Options{Dir: dir, Nodes: nodes, Progress: os.Stderr})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "up after %s; stop it with: make cluster-down\n", time.Since(began).Round(100*time.Millisecond))
+	fmt.Fprintf(os.Stderr, "up after %s; stop it with: %s\n", time.Since(began).Round(100*time.Millisecond), stop)
 	fmt.Printf("export KUBECONFIG=%s\n", c.Kubeconfig)
 	return nil
 }
