@@ -46,13 +46,15 @@ type PolicyAlert struct {
 	Notify   string
 }
 
+// digits is the noise of a share: 1-0.9 is 0.09999999999999998, and a budget of which
+// exactly 10% is left is in the band that begins at 10%, and not below 10%.
+const digits = 1e-12
+
 // Band is the band of a share left: 1 untouched, negative overspent, NaN unknown.
 func (p *Policy) Band(remaining float64) Band {
 	if !math.IsNaN(remaining) {
 		for _, band := range p.Bands {
-			// 1-0.9 is 0.09999999999999998; a budget of which exactly 10% is left is in the
-			// band that begins at 10%.
-			if remaining >= band.AtLeast-1e-12 {
+			if remaining >= band.AtLeast-digits {
 				return band
 			}
 		}
@@ -80,7 +82,7 @@ func (b Band) Permits(purpose string) bool { return slices.Contains(b.Allows, pu
 func (p *Policy) Raised(remaining float64) []PolicyAlert {
 	var list []PolicyAlert
 	for _, alert := range p.Alerts {
-		if remaining < alert.Below {
+		if remaining < alert.Below-digits {
 			list = append(list, alert)
 		}
 	}
