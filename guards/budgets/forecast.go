@@ -24,7 +24,8 @@ type Exposure struct {
 	// Hypothesis is the share of events that the hypotheses let fail while faults are on;
 	// NaN where none says so.
 	Hypothesis float64
-	// Limit is the share of the budget that a guard lets the run spend, NaN without one.
+	// Limit is the share of the budget that a guard lets the run spend, NaN without one. The
+	// guard counts the budget at the present rate: it allows a total outage of Limit*b*W.
 	// Braking is the time that stopping takes, and Look how long it may take until a
 	// failure is seen at all: one scrape and one look.
 	Limit         float64
@@ -54,7 +55,8 @@ type Forecast struct {
 // Forecast works it out. The share of the budget that a time t of total outage spends
 // is t/(b*W), times the traffic now over the usual one.
 func (x Exposure) Forecast() Forecast {
-	perSecond := 1 / (x.Budget * x.Period.Seconds()) // share of the budget a second of outage
+	atRate := 1 / (x.Budget * x.Period.Seconds()) // share of the budget a second of outage
+	perSecond := atRate
 	if ratio := x.Rate / x.Mean; ratio > 0 && !math.IsInf(ratio, 0) {
 		perSecond *= ratio
 	}
@@ -63,7 +65,7 @@ func (x Exposure) Forecast() Forecast {
 		f.Uncapped += s.To - s.From
 	}
 	f.Outage = f.Uncapped
-	if limit := x.ends(perSecond); limit < f.Outage {
+	if limit := x.ends(atRate); limit < f.Outage {
 		f.Outage, f.Capped = limit, true
 	}
 	f.Worst = f.Outage.Seconds() * perSecond
@@ -78,18 +80,15 @@ func (x Exposure) Forecast() Forecast {
 	return f
 }
 
-// ends is how long a total outage lasts until the guard has ended it. It brakes so that
-// the limit is kept, but it cannot see sooner than it looks, nor stop sooner than
-// stopping takes.
-func (x Exposure) ends(perSecond float64) time.Duration {
-	if math.IsNaN(x.Limit) {
-		return math.MaxInt64
+// ends is how long all events fail, in sum, until the guard has ended it. It brakes so
+// that the limit is kept as long as no more fails than did; in the worst case failures
+// come just short of the limit, and then everything fails while the guard looks and stops.
+func (x Exposure) ends(atRate float64) time.Duration {
+	allowed := max(x.Limit, 0) / atRate * float64(time.Second)
+	if !(allowed < math.MaxInt64/2) {
+		return math.MaxInt64 // also for NaN: there is no limit
 	}
-	allowed := max(x.Limit, 0) / perSecond
-	if allowed > math.MaxInt64/1e9/2 {
-		return math.MaxInt64
-	}
-	return max(time.Duration(allowed*1e9), x.Braking) + x.Look
+	return time.Duration(allowed) + x.Look + x.Braking
 }
 
 // Course is the worst case in time: the stretches of total outage, from the start of the

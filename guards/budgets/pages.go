@@ -79,19 +79,12 @@ func (a Alert) Fires(budget, base float64, course []Stretch) Firing {
 		if i == len(times)-1 {
 			until = since + a.For // nothing changes any more
 		}
-		if until-since >= a.For {
+		if !f.Fires && until-since >= a.For {
 			f.Fires, f.After = true, since+a.For
-			break
 		}
 		if last < 1 {
 			since = -1
 		}
-	}
-	if !f.Fires {
-		return f
-	}
-	for _, at := range times { // the peak of all of it
-		f.Peak = max(f.Peak, min(c.over(at, a.Long), c.over(at, a.Short))/budget)
 	}
 	return f
 }
