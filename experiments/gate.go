@@ -167,12 +167,12 @@ func (r *runner) ask(ctx context.Context, b *Blueprint) *GateReading {
 			reading.Decision = GateUnknown
 		}
 	}
-	reading.clean(r.o.Redact)
+	reading.Clean(r.o.Redact)
 	return reading
 }
 
-// clean takes secrets out of what servers said.
-func (g *GateReading) clean(redact func(string) string) {
+// Clean takes secrets out of what servers said.
+func (g *GateReading) Clean(redact func(string) string) {
 	g.Why = redact(g.Why)
 	for i := range g.SLOs {
 		o := &g.SLOs[i]

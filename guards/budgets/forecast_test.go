@@ -143,6 +143,10 @@ func TestTheRulingOfAPolicy(t *testing.T) {
 			}
 		})
 	}
+	policy.Bands[2].Allows = []string{experiments.ForGameDay}
+	if got := budgets.Rule(policy, experiments.ForGameDay, 0.05, nan); got.Decision != refused || got.Why != "is in red, 5% left, less than the reserve of 10% that policy standard keeps" {
+		t.Errorf("the reserve is gone already: %s %q", got.Decision, got.Why)
+	}
 	policy.Reserve = 0
 	if got := budgets.Rule(policy, experiments.ForGameDay, 0.2, 0.3); got.Decision != refused {
 		t.Error("a game day may overspend the budget")

@@ -36,7 +36,10 @@ func Rule(p *experiments.Policy, purpose string, remaining, worst float64) Rulin
 	case !band.Permits(purpose):
 		r.Decision = experiments.GateRefused
 		r.Why = where + ", where policy " + p.Name + " does not allow " + article(purpose)
-	case purpose == experiments.ForGameDay && !math.IsNaN(worst) && remaining-worst < float64(p.Reserve)-noise:
+	case purpose == experiments.ForGameDay && remaining < float64(p.Reserve)-noise:
+		r.Decision = experiments.GateRefused
+		r.Why = fmt.Sprintf("%s, less than the reserve of %s that policy %s keeps", where, p.Reserve, p.Name)
+	case purpose == experiments.ForGameDay && remaining-worst < float64(p.Reserve)-noise: // false for an unknown worst
 		r.Decision = experiments.GateRefused
 		r.Why = fmt.Sprintf("%s, and the worst case, %s, would leave %s, less than the reserve of %s that policy %s keeps",
 			where, Share(worst), Share(remaining-worst), p.Reserve, p.Name)
