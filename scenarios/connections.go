@@ -327,6 +327,55 @@ func (c *Configuration) Connections() []experiments.Connection {
 // what it opened. An error that is a *Diagnostics tells of attributes that turned
 // out wrong when their values became known.
 func (c *Configuration) Open(ctx context.Context) error {
+	return c.openThose(ctx, func(node) bool { return true })
+}
+
+// OpenSLOs opens what the queries of the slos are asked of, and nothing else: looking
+// at a budget starts no sandbox and scrapes no target. A connection whose attributes
+// only another one would tell, such as the address of a sandbox, stays closed too.
+func (c *Configuration) OpenSLOs(ctx context.Context) error {
+	asked := c.askedBySLOs()
+	return c.openThose(ctx, func(n node) bool { return asked[n] })
+}
+
+// askedBySLOs finds the connections that sli blocks name, or use without naming them.
+func (c *Configuration) askedBySLOs() map[node]bool {
+	p := &pass{c: c, open: true}
+	asked := map[node]bool{}
+	for _, block := range c.slos {
+		for _, sli := range block.Body.Blocks {
+			name := DefaultSLI
+			if len(sli.Labels) > 0 {
+				name = sli.Labels[0]
+			}
+			kind, found := findRow(c.sliKinds, name)
+			if sli.Type != "sli" || !found {
+				continue
+			}
+			v, ok := structOf(kind.make())
+			if !ok {
+				continue
+			}
+			for _, a := range c.shape(v.Type()) {
+				of, isConnection := c.connectionKind(a.typ)
+				if !isConnection {
+					continue
+				}
+				if written := sli.Body.Attributes[a.name]; written != nil {
+					for _, n := range c.referred(written.Expr) {
+						asked[n] = true
+					}
+				} else if instance, ok := p.choose(of, header(sli)); ok && instance != nil {
+					asked[instance] = true
+				}
+			}
+		}
+	}
+	return asked
+}
+
+// openThose evaluates all connections, and opens those that are wanted.
+func (c *Configuration) openThose(ctx context.Context, wanted func(node) bool) error {
 	if err := c.loaded.Err(); err != nil {
 		return err
 	}
@@ -336,9 +385,9 @@ func (c *Configuration) Open(ctx context.Context) error {
 	c.effort = &effort{}
 	p := &pass{c: c, locals: map[string]cty.Value{}, failedLocals: map[string]bool{}, open: true}
 	for _, n := range c.order {
-		p.evaluateNode(n)
+		out := p.evaluateNode(n)
 		err := p.finish(c.sources).Err()
-		if instance, ok := n.(*connection); ok && err == nil {
+		if instance, ok := n.(*connection); ok && err == nil && wanted(n) && (out == nil || len(out.unknown) == 0) {
 			if err = instance.value.Open(ctx); err != nil {
 				err = fmt.Errorf("open %s: %w", instance.address(), err)
 			}

@@ -49,8 +49,8 @@ type declaredSLOs struct {
 	*scenarios.Configuration
 }
 
-// openSLOs reads a path, the current directory where none is given, and opens its
-// connections. The caller closes it. Errors carry their exit code.
+// openSLOs reads a path, the current directory where none is given, and opens what its
+// slos are asked of: no sandbox, no scraping. The caller closes it. Errors carry their exit code.
 func (global *globalFlags) openSLOs(ctx context.Context, cmd *cobra.Command, paths []string, f *sloFlags) (*declaredSLOs, error) {
 	path := "."
 	if len(paths) > 0 {
@@ -65,7 +65,7 @@ func (global *globalFlags) openSLOs(ctx context.Context, cmd *cobra.Command, pat
 		return nil, err
 	}
 	c := configurations[0]
-	if err := c.Open(ctx); err != nil {
+	if err := c.OpenSLOs(ctx); err != nil {
 		return nil, exitWith(experiments.Errored, err)
 	}
 	slos, policies, problems := c.SLOs()
