@@ -37,7 +37,9 @@ func (e *Events) Over(window time.Duration) (bad, total string, err error) {
 	total, part := p.total.events(window, p.totalUnit), p.part.events(window, p.partUnit)
 	// What is absent is 0 as long as total is there: "or vector(0)" would go on saying
 	// 0 for a service that is gone.
-	part = "(" + part + " or 0 * " + total + ")"
+	if !e.whole {
+		part = "(" + part + " or 0 * " + total + ")"
+	}
 	if p.good {
 		return "clamp_min(" + total + " - " + part + ", 0)", total, nil
 	}
@@ -130,6 +132,8 @@ func (m metric) with(suffix string, matchers ...string) string {
 	}
 	return m.name + suffix + "{" + strings.Join(list, ",") + "}"
 }
+
+var _ = []Sliced{(*Throughput)(nil), (*TimeSlice)(nil)}
 
 var _ = []Counted{(*Events)(nil), (*Latency)(nil), (*Throughput)(nil), (*TimeSlice)(nil)}
 

@@ -42,6 +42,8 @@ type Events struct {
 
 	mu   sync.Mutex
 	plan *eventsPlan
+	// whole tells that part is there whenever total is: its absence is not none.
+	whole bool
 	// labelled tells that the labels which the queries name were seen.
 	labelled bool
 }

@@ -113,7 +113,7 @@ func positioned(text string, err error) string {
 
 // over is the query for a window.
 func (e *expression) over(window time.Duration) string {
-	return strings.ReplaceAll(e.text, windowName, fmt.Sprintf("%dms", window.Milliseconds()))
+	return strings.ReplaceAll(e.text, windowName, InPromQL(window))
 }
 
 // vector is the query for a window as an operand that is a vector. The line break

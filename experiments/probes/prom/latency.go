@@ -30,7 +30,8 @@ type Latency struct {
 func (l *Latency) Events() *Events { return l.once(l.write) }
 
 func (l *Latency) write() *Events {
-	e := &Events{Prometheus: l.Prometheus}
+	// A histogram without the bucket says nothing; it is not one of slow requests only.
+	e := &Events{Prometheus: l.Prometheus, whole: true}
 	m, err := parseMetric(l.Histogram)
 	if err != nil {
 		return e

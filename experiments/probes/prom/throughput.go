@@ -28,9 +28,14 @@ func (t *Throughput) write() *Events {
 	there := sliced(t.Prometheus, t.Slice, t.Query, nil, &t.AtLeast)
 	// A slice without the series counts as one without traffic, as long as the window has
 	// the series at all: one that never was there is a typing error, and no outage.
-	e := sliced(t.Prometheus, t.Slice, "(("+t.Query+"\n) or vector(0))", nil, &t.AtLeast)
+	e := sliced(t.Prometheus, t.Slice, "("+t.Query+"\n) > -Inf or vector(0)", nil, &t.AtLeast)
 	e.Total += " and " + there.Total
 	return e
+}
+
+// Slices implements [Sliced].
+func (t *Throughput) Slices() *Slices {
+	return &Slices{Slice: t.Slice, Bad: outOfBounds(t.Slice, t.Query, nil, &t.AtLeast), AbsentIsBad: true}
 }
 
 // String says what is counted.

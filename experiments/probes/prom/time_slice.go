@@ -44,43 +44,71 @@ type TimeSlice struct {
 func (t *TimeSlice) Events() *Events { return t.once(t.write) }
 
 func (t *TimeSlice) write() *Events {
+	query, most, least := t.number()
+	if query == "" {
+		return &Events{Prometheus: t.Prometheus}
+	}
+	return sliced(t.Prometheus, t.Slice, query, most, least)
+}
+
+// number is what a slice is judged by, and its bounds; empty where that is wrong.
+func (t *TimeSlice) number() (query string, most, least *float64) {
 	if t.Query != "" {
-		return sliced(t.Prometheus, t.Slice, t.Query, t.AtMost, t.AtLeast)
+		return t.Query, t.AtMost, t.AtLeast
 	}
 	inner := &Events{Prometheus: t.Prometheus, Bad: inWindow(t.Bad), Good: inWindow(t.Good), Total: inWindow(t.Total)}
 	bad, total, err := inner.Over(t.Slice)
 	if err != nil || t.SliceObjective == nil {
-		return &Events{Prometheus: t.Prometheus}
+		return "", nil, nil
 	}
 	// No event in a slice is 0/0, which no comparison holds for: nothing failed.
-	most := t.SliceObjective.Rest()
-	ratio := fmt.Sprintf("(%s / (%s > 0) or 0 * %s)", bad, total, total)
-	return sliced(t.Prometheus, t.Slice, ratio, &most, nil)
+	rest := t.SliceObjective.Rest()
+	return fmt.Sprintf("%s / (%s > 0) or 0 * %s", bad, total, total), &rest, nil
 }
 
 // inWindow makes a query over $slice one over $window.
 func inWindow(text string) string { return strings.ReplaceAll(text, sliceName, windowName) }
 
-// sliced counts the slices in which a number was out of its bounds.
-func sliced(where *Prometheus, slice time.Duration, query string, most, least *float64) *Events {
-	number := "(" + strings.ReplaceAll(query, sliceName, fmt.Sprintf("%dms", slice.Milliseconds())) + "\n)"
+// Slices implements [Sliced].
+func (t *TimeSlice) Slices() *Slices {
+	query, most, least := t.number()
+	if query == "" {
+		return nil
+	}
+	return &Slices{Slice: t.Slice, Bad: outOfBounds(t.Slice, query, most, least)}
+}
+
+// outOfBounds is 1 for a slice in which a number was out of its bounds, and 0 for one
+// in which it was not. One that is NaN is neither: the comparison with -Inf drops it.
+func outOfBounds(slice time.Duration, query string, most, least *float64) string {
+	number := "(" + strings.ReplaceAll(query, sliceName, InPromQL(slice))
+	if strings.Contains(number, "#") {
+		number += "\n" // ends a comment
+	}
+	number += ") > -Inf"
 	var out []string
 	if most != nil {
 		// The last digits of a share of two counts are noise.
-		out = append(out, fmt.Sprintf("(%s > bool %s)", number, strconv.FormatFloat(*most+1e-12*math.Abs(*most), 'g', -1, 64)))
+		out = append(out, fmt.Sprintf("(%s) > bool %s", number, strconv.FormatFloat(*most+1e-12*math.Abs(*most), 'g', -1, 64)))
 	}
 	if least != nil {
-		out = append(out, fmt.Sprintf("(%s < bool %s)", number, strconv.FormatFloat(*least-1e-12*math.Abs(*least), 'g', -1, 64)))
+		out = append(out, fmt.Sprintf("(%s) < bool %s", number, strconv.FormatFloat(*least-1e-12*math.Abs(*least), 'g', -1, 64)))
 	}
-	bad := "max(" + strings.Join(out, " + ") + ")"
 	if len(out) == 2 {
-		bad = "clamp_max(" + bad + ", 1)"
+		return "clamp_max(max((" + out[0] + ") + (" + out[1] + ")), 1)"
 	}
-	step := fmt.Sprintf("[%s:%dms]", windowName, slice.Milliseconds())
+	return "max(" + out[0] + ")"
+}
+
+// sliced counts the slices in which a number was out of its bounds.
+func sliced(where *Prometheus, slice time.Duration, query string, most, least *float64) *Events {
+	bad := outOfBounds(slice, query, most, least)
+	step := "[" + windowName + ":" + InPromQL(slice) + "]"
 	return &Events{
 		Prometheus: where,
 		Bad:        "sum_over_time(" + bad + step + ")",
 		Total:      "count_over_time(" + bad + step + ")",
+		whole:      true,
 	}
 }
 
