@@ -221,7 +221,7 @@ func printOutlook(out *lines, reading *experiments.GateReading) {
 				out.printf("      %s\n", text)
 			}
 		}
-		for _, p := range o.Pages {
+		for _, p := range telling(o.Pages) {
 			out.printf("      %s\n", p.Text)
 		}
 	}
@@ -237,6 +237,22 @@ func printOutlook(out *lines, reading *experiments.GateReading) {
 	if reading.Decision != experiments.GateAllowed {
 		out.printf("  A run would end before anything is touched; --override \"reason\" lets it go on.\n")
 	}
+}
+
+// telling picks of the alerts with one name the one that fires first. Where none can
+// fire, that is the first too: it takes the shortest outage.
+func telling(pages []experiments.PageOutlook) []experiments.PageOutlook {
+	var list []experiments.PageOutlook
+	for _, p := range pages {
+		at := slices.IndexFunc(list, func(q experiments.PageOutlook) bool { return q.Alert == p.Alert })
+		switch {
+		case at < 0:
+			list = append(list, p)
+		case p.Can && (!list[at].Can || p.After < list[at].After):
+			list[at] = p
+		}
+	}
+	return list
 }
 
 // priceTag is what a run may cost an SLO, and what there is, in a sentence.

@@ -237,7 +237,7 @@ func page(alert budgets.Alert, s *experiments.SLO, x budgets.Exposure, f budgets
 	firing := alert.Fires(s.Budget(), base, x.Course())
 	if firing.Fires {
 		p.Can, p.After = true, firing.After
-		p.Text = fmt.Sprintf("%s (%s) can fire: after %s, if all events fail", alert.Name, windows, about(firing.After))
+		p.Text = fmt.Sprintf("%s (%s) can fire: after %s if all events fail", alert.Name, windows, about(firing.After))
 		if firing.After == 0 {
 			p.Text = fmt.Sprintf("%s (%s) fires already: %s of the events fail without any fault", alert.Name, windows, budgets.Share(base))
 		}

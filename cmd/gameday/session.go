@@ -109,6 +109,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	if result.Stop != nil {
 		result.Stop.Cause = s.redact(result.Stop.Cause)
 	}
+	replayPages(ctx, result, e)
 	err = s.keepResult(result)
 	// From here on the watchdog may write the journal: it goes on mending what is left.
 	closed = true
