@@ -187,5 +187,10 @@ func (g *GateReading) overridden() string {
 
 // refusal is the reason of a run that the gate did not let begin.
 func (g *GateReading) refusal() string {
-	return strings.TrimSuffix(g.Why, ".") + "; nothing was touched; to go ahead all the same: --override \"reason\""
+	purpose := strings.ReplaceAll(g.Purpose, "-", " ")
+	says := "the error budget policy refuses a " + purpose
+	if g.Decision != GateRefused {
+		says = "the error budget policy cannot tell whether a " + purpose + " is allowed"
+	}
+	return fmt.Sprintf("%s: %s; nothing was touched; to go ahead all the same: --override \"reason\"", says, strings.TrimSuffix(g.Why, "."))
 }

@@ -38,8 +38,8 @@ func TestAShutGateEndsARunBeforeAnythingIsTouched(t *testing.T) {
 		verdict Verdict
 		reason  string
 	}{
-		"refused":               {says(GateRefused, -0.12), Inconclusive, "slo.front is in red, the token is (secret); nothing was touched; to go ahead all the same: --override \"reason\""},
-		"unknown":               {says(GateUnknown, math.NaN()), Inconclusive, "nothing was touched"},
+		"refused":               {says(GateRefused, -0.12), Inconclusive, "the error budget policy refuses a game day: slo.front is in red, the token is (secret); nothing was touched; to go ahead all the same: --override \"reason\""},
+		"unknown":               {says(GateUnknown, math.NaN()), Inconclusive, "the error budget policy cannot tell whether a game day is allowed: "},
 		"a gate that panics":    {func(context.Context, *Experiment, *Blueprint) *GateReading { panic("boom") }, Inconclusive, "the budgets could not be looked at"},
 		"a gate without words":  {func(context.Context, *Experiment, *Blueprint) *GateReading { return nil }, Inconclusive, "it gave no answer"},
 		"nobody to ask":         {nil, Errored, "names an error_budget_policy, and there is nothing to ask"},
