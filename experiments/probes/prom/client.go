@@ -22,13 +22,15 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
-// An answer to an instant query that gives one number is some 200 bytes.
+// An answer to an instant query that gives one number is some 200 bytes, one to a range
+// query 30 bytes a point.
 const maxAnswer = 8 << 20
 
 // client asks a server over the HTTP API v1 of Prometheus:
 // https://prometheus.io/docs/prometheus/latest/querying/api/
 type client struct {
-	endpoint  *url.URL // without user
+	endpoint  *url.URL // of instant queries, without user
+	ranges    *url.URL // of range queries
 	shown     string
 	timeout   time.Duration
 	http      *http.Client
@@ -49,6 +51,7 @@ func newClient(p *Prometheus) (*client, error) {
 	}
 	c := &client{
 		endpoint:  base.JoinPath("api/v1/query"),
+		ranges:    base.JoinPath("api/v1/query_range"),
 		shown:     "Prometheus at " + shownURL(p.URL),
 		timeout:   p.timeout(),
 		headers:   p.Headers,
@@ -123,14 +126,44 @@ func secretText(value experiments.Secret, file string) (string, error) {
 
 // Query asks the server. It does not try again: the next measurement will.
 func (c *client) Query(ctx context.Context, expr string, at time.Time) (Answer, error) {
-	form := url.Values{
-		"query":   {expr},
-		"time":    {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)},
-		"timeout": {c.timeout.String()},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String(), strings.NewReader(form.Encode()))
+	return c.instant(ctx, expr, at, c.timeout)
+}
+
+// instant is Query with a timeout of its own.
+func (c *client) instant(ctx context.Context, expr string, at time.Time, timeout time.Duration) (Answer, error) {
+	var answer Answer
+	err := c.ask(ctx, c.endpoint, url.Values{"query": {expr}, "time": {stamp(at)}}, timeout, func(body []byte) (err error) {
+		answer, err = decodeAnswer(body)
+		return err
+	})
+	return answer, err
+}
+
+// overRange asks for the value of an expression at from and each step after it, up to to.
+func (c *client) overRange(ctx context.Context, expr string, from, to time.Time, step, timeout time.Duration) ([]Line, error) {
+	var list []Line
+	form := url.Values{"query": {expr}, "start": {stamp(from)}, "end": {stamp(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)}}
+	err := c.ask(ctx, c.ranges, form, timeout, func(body []byte) (err error) {
+		list, err = decodeLines(body)
+		return err
+	})
+	return list, err
+}
+
+// stamp is a time as the API reads it: seconds since 1970.
+func stamp(at time.Time) string {
+	return strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)
+}
+
+// ask sends a form and has the body of the answer decoded. All that goes wrong is a
+// [QueryError].
+func (c *client) ask(ctx context.Context, endpoint *url.URL, form url.Values, timeout time.Duration, decode func([]byte) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	form.Set("timeout", timeout.String())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.String(), strings.NewReader(form.Encode()))
 	if err != nil {
-		return Answer{}, failf(experiments.Broken, "%s cannot be asked: the address is not usable", c.shown)
+		return failf(experiments.Broken, "%s cannot be asked: the address is not usable", c.shown)
 	}
 	var secrets []string
 	for name, secret := range c.headers {
@@ -142,7 +175,7 @@ func (c *client) Query(ctx context.Context, expr string, at time.Time) (Answer, 
 	}
 	authorization, err := c.authorize()
 	if err != nil {
-		return Answer{}, failf(experiments.Broken, "%s cannot be asked, as its credentials cannot be read: %s", c.shown, brief(err.Error()))
+		return failf(experiments.Broken, "%s cannot be asked, as its credentials cannot be read: %s", c.shown, brief(err.Error()))
 	}
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
@@ -160,42 +193,45 @@ func (c *client) Query(ctx context.Context, expr string, at time.Time) (Answer, 
 	quote := func(text string) string { return brief(hide(text, secrets)) }
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return Answer{}, c.unreachable(ctx, err, quote)
+		return c.unreachable(ctx, err, timeout, quote)
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return Answer{}, c.unreachable(ctx, err, quote)
+		return c.unreachable(ctx, err, timeout, quote)
 	}
 	if len(body) > maxAnswer {
-		return Answer{}, failf(experiments.Refused, "%s answered with more than %d MiB; write a query that gives one number, such as sum(...)", c.shown, maxAnswer>>20)
+		return failf(experiments.Refused, "%s answered with more than %d MiB; write a query that gives one number, such as sum(...), or ask for less", c.shown, maxAnswer>>20)
 	}
-	answer, err := decodeAnswer(body)
+	err = decode(body)
 	var said *apiError
 	switch {
 	case errors.As(err, &said):
-		return Answer{}, c.refused(resp, said, quote)
+		return c.refused(resp, said, quote)
 	case resp.StatusCode != http.StatusOK:
 		condition := experiments.Refused
 		if resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusGatewayTimeout {
 			condition = experiments.Unreachable
 		}
-		return Answer{}, failf(condition, "%s answered %s: %s", c.shown, resp.Status, quote(string(body)))
+		return failf(condition, "%s answered %s: %s", c.shown, resp.Status, quote(string(body)))
 	case err != nil:
-		return Answer{}, failf(experiments.Refused, "%s answered %s with %s that is not of the Prometheus API (%s): %s", c.shown, resp.Status, contentType(resp), quote(err.Error()), quote(string(body)))
+		return failf(experiments.Refused, "%s answered %s with %s that is not of the Prometheus API (%s): %s", c.shown, resp.Status, contentType(resp), quote(err.Error()), quote(string(body)))
 	}
-	return answer, nil
+	return nil
 }
+
+// couldNotAnswer says of a server that is there that a query took it too long.
+const couldNotAnswer = "could not answer in time"
 
 // refused words an error in the form of the API.
 func (c *client) refused(resp *http.Response, said *apiError, quote func(string) string) *QueryError {
 	if said.kind == "timeout" || said.kind == "canceled" || said.kind == "unavailable" {
-		return failf(experiments.Unreachable, "%s could not answer in time: %s", c.shown, quote(said.Error()))
+		return failf(experiments.Unreachable, "%s "+couldNotAnswer+": %s", c.shown, quote(said.Error()))
 	}
 	return failf(experiments.Refused, "%s answered %s: %s", c.shown, resp.Status, quote(said.Error()))
 }
 
-func (c *client) unreachable(ctx context.Context, err error, quote func(string) string) *QueryError {
+func (c *client) unreachable(ctx context.Context, err error, timeout time.Duration, quote func(string) string) *QueryError {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // without the address, which is said already
@@ -204,7 +240,7 @@ func (c *client) unreachable(ctx context.Context, err error, quote func(string) 
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failf(experiments.Unreachable, "the query to %s was cancelled", c.shown)
 	case errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil:
-		return failf(experiments.Unreachable, "%s did not answer in time (timeout %s)", c.shown, experiments.FormatDuration(c.timeout))
+		return failf(experiments.Unreachable, "%s did not answer in time (timeout %s)", c.shown, experiments.FormatDuration(timeout))
 	}
 	return failf(experiments.Unreachable, "%s cannot be reached: %s", c.shown, quote(err.Error()))
 }
@@ -231,28 +267,39 @@ type apiError struct{ kind, text string }
 
 func (e *apiError) Error() string { return e.kind + ": " + e.text }
 
+// reply is the frame of each answer.
+type reply struct {
+	Status    string `json:"status"`
+	ErrorType string `json:"errorType"`
+	Error     string `json:"error"`
+	Data      struct {
+		ResultType parser.ValueType `json:"resultType"`
+		Result     json.RawMessage  `json:"result"`
+	} `json:"data"`
+	Warnings []string `json:"warnings"`
+}
+
+// decodeReply reads the frame, strictly.
+func decodeReply(body []byte) (*reply, error) {
+	var r reply
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, err
+	}
+	switch r.Status {
+	case "error":
+		return nil, &apiError{r.ErrorType, r.Error}
+	case "success":
+		return &r, nil
+	}
+	return nil, fmt.Errorf("its status is %q", r.Status)
+}
+
 // decodeAnswer reads the body of an answer, strictly: whatever is not a result as
 // the API describes it is an error.
 func decodeAnswer(body []byte) (Answer, error) {
-	var reply struct {
-		Status    string `json:"status"`
-		ErrorType string `json:"errorType"`
-		Error     string `json:"error"`
-		Data      struct {
-			ResultType parser.ValueType `json:"resultType"`
-			Result     json.RawMessage  `json:"result"`
-		} `json:"data"`
-		Warnings []string `json:"warnings"`
-	}
-	if err := json.Unmarshal(body, &reply); err != nil {
+	reply, err := decodeReply(body)
+	if err != nil {
 		return Answer{}, err
-	}
-	switch reply.Status {
-	case "error":
-		return Answer{}, &apiError{reply.ErrorType, reply.Error}
-	case "success":
-	default:
-		return Answer{}, fmt.Errorf("its status is %q", reply.Status)
 	}
 	answer := Answer{Type: reply.Data.ResultType, Warnings: reply.Warnings}
 	switch reply.Data.ResultType {

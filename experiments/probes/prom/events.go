@@ -161,17 +161,28 @@ func named(expr, name string) string {
 func newestOf(selector string) string { return "max(timestamp(" + selector + "))" }
 
 func (p *eventsPlan) query(window time.Duration) string {
-	parts := []string{
-		named(p.total.vector(window), partTotal),
-		named(p.part.vector(window), p.partName()),
+	mark := func(part string) string { return part }
+	return strings.Join(append(p.counting(window, mark), p.around(mark)...), "\nor ")
+}
+
+// counting are the parts of a query that count, under the marks that mark makes.
+func (p *eventsPlan) counting(window time.Duration, mark func(part string) string) []string {
+	return []string{
+		named(p.total.vector(window), mark(partTotal)),
+		named(p.part.vector(window), mark(p.partName())),
 	}
+}
+
+// around are the parts that tell how old the series are.
+func (p *eventsPlan) around(mark func(part string) string) []string {
+	var parts []string
 	for i, selector := range p.total.selectors {
-		parts = append(parts, named(newestOf(bare(selector)), fmt.Sprint(partNewest, i)))
+		parts = append(parts, named(newestOf(bare(selector)), mark(fmt.Sprint(partNewest, i))))
 	}
 	for i, selector := range p.other {
-		parts = append(parts, named(newestOf(selector), fmt.Sprint(partSeen, i)))
+		parts = append(parts, named(newestOf(selector), mark(fmt.Sprint(partSeen, i))))
 	}
-	return strings.Join(parts, "\nor ")
+	return parts
 }
 
 // Count implements [experiments.SLI].
@@ -204,16 +215,25 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 		condition, text := conditionOf(err)
 		return fail(condition, "%s", text)
 	}
-	parts := split(answer.Points)
+	bad, total, failed = e.read(ctx, p, split(answer.Points), at, window, max(scrapesPerWindow*e.Prometheus.Interval(), 5*time.Second))
+	if failed == nil && len(answer.Warnings) > 0 {
+		why = "the server warns: " + brief(strings.Join(answer.Warnings, "; "))
+	}
+	return bad, total, why, failed
+}
 
-	limit := max(scrapesPerWindow*e.Prometheus.Interval(), 5*time.Second)
+// read makes counts of the parts of an answer. The newest sample may be as old as limit.
+func (e *Events) read(ctx context.Context, p *eventsPlan, parts map[string][]Point, at time.Time, window, limit time.Duration) (bad, total float64, failed *QueryError) {
+	fail := func(condition experiments.Condition, format string, values ...any) (float64, float64, *QueryError) {
+		return 0, 0, failf(condition, format, values...)
+	}
 	newest, here := latest(parts, partNewest)
 	old := here && at.Sub(newest) > limit
 	if len(parts[partTotal]) == 0 {
 		if here && !old {
 			return fail(experiments.TooEarly, "total has fewer than two samples in a window of %s, so that nothing can be counted yet", experiments.FormatDuration(window))
 		}
-		return 0, 0, "", absent(ctx, e.Prometheus, "total", e.Total, p.total.selectors, at)
+		return 0, 0, absent(ctx, e.Prometheus, "total", e.Total, p.total.selectors, at)
 	}
 	if !here {
 		return fail(experiments.Stale, "the series of total ended; what is left in the window speaks of the past%s", e.Prometheus.trouble())
@@ -223,15 +243,15 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 	}
 	total, failed = number(parts[partTotal], "total", e.Total)
 	if failed != nil {
-		return 0, 0, "", failed
+		return 0, 0, failed
 	}
 	var part float64
 	if name := p.partName(); len(parts[name]) > 0 {
 		if part, failed = number(parts[name], name, p.part.text); failed != nil {
-			return 0, 0, "", failed
+			return 0, 0, failed
 		}
 	} else if part, failed = e.absentPart(p, parts); failed != nil {
-		return 0, 0, "", failed
+		return 0, 0, failed
 	}
 	seen, present := latest(parts, partSeen)
 	if !present && len(p.other) > 0 && !p.part.absentIsZero && len(parts["bad"]) > 0 {
@@ -241,7 +261,7 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 		return fail(experiments.Stale, "the newest sample of the metric of %s is %s old, more than %s%s", p.partName(), age(at, seen), experiments.FormatDuration(limit), e.Prometheus.trouble())
 	}
 	if failed := e.checkLabels(ctx, p, at); failed != nil {
-		return 0, 0, "", failed
+		return 0, 0, failed
 	}
 
 	if p.totalUnit == perSecond {
@@ -254,10 +274,7 @@ func (e *Events) count(ctx context.Context, at time.Time, window time.Duration) 
 	if failed == nil && total == 0 {
 		failed = failf(experiments.NoTraffic, "no event in the last %s", experiments.FormatDuration(window))
 	}
-	if len(answer.Warnings) > 0 {
-		why = "the server warns: " + brief(strings.Join(answer.Warnings, "; "))
-	}
-	return bad, total, why, failed
+	return bad, total, failed
 }
 
 // absentPart reads a query that matched nothing while total is there.

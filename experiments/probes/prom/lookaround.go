@@ -115,18 +115,28 @@ func (e *Events) checkLabels(ctx context.Context, p *eventsPlan, at time.Time) *
 	if done {
 		return nil
 	}
-	var list []string
-	for i, check := range p.labels {
-		list = append(list,
-			named("count("+check.selector+")", fmt.Sprint("with", i)),
-			named("count("+check.metric+")", fmt.Sprint("all", i)))
-	}
+	list := p.labelling(func(part string) string { return part })
 	answer, err := e.Prometheus.Query(ctx, strings.Join(list, "\nor "), at)
 	if err != nil {
 		condition, text := conditionOf(err)
 		return failf(condition, "%s", text)
 	}
-	parts := split(answer.Points)
+	return e.readLabels(p, split(answer.Points))
+}
+
+// labelling are the parts of a query that tell whether the labels exist.
+func (p *eventsPlan) labelling(mark func(part string) string) []string {
+	var list []string
+	for i, check := range p.labels {
+		list = append(list,
+			named("count("+check.selector+")", mark(fmt.Sprint("with", i))),
+			named("count("+check.metric+")", mark(fmt.Sprint("all", i))))
+	}
+	return list
+}
+
+// readLabels reads these parts.
+func (e *Events) readLabels(p *eventsPlan, parts map[string][]Point) *QueryError {
 	sure := true
 	for i, check := range p.labels {
 		if len(parts[fmt.Sprint("with", i)]) > 0 {

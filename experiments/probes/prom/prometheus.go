@@ -32,7 +32,7 @@ type Prometheus struct {
 	BearerToken     experiments.Secret            `hcl:"bearer_token,optional" doc:"Token that is sent to the server."`
 	BearerTokenFile string                        `hcl:"bearer_token_file,optional" doc:"File with the token; it is read again for each query."`
 	Headers         map[string]experiments.Secret `hcl:"headers,optional" doc:"Headers that are sent with each query, such as X-Scope-OrgID."`
-	Timeout         time.Duration                 `hcl:"timeout,optional" default:"5s" doc:"How long a query may take."`
+	Timeout         time.Duration                 `hcl:"timeout,optional" default:"5s" doc:"How long a query may take; one over the whole period of an slo, 12 times as long."`
 	ScrapeInterval  *time.Duration                `hcl:"scrape_interval,optional" doc:"How often targets are scraped: 1s where left out for the built-in one, 15s for a server. Windows shorter than 4 of them are not asked."`
 	BasicAuth       *BasicAuth                    `hcl:"basic_auth,block" doc:"User and password that are sent to the server."`
 	TLS             *tlsconfig.Block              `hcl:"tls,block" doc:"How the server's certificate is checked, and which one is shown to it."`
@@ -148,6 +148,23 @@ func (p *Prometheus) Query(ctx context.Context, expr string, at time.Time) (Answ
 	ctx, cancel := context.WithTimeout(ctx, p.timeout())
 	defer cancel()
 	return open.Query(ctx, expr, at)
+}
+
+// patience is how many times Timeout a query over a whole period may take, which reads
+// a thousand times as much as one over a few minutes.
+const patience = 12
+
+// server is the open client for queries over a whole period.
+func (p *Prometheus) server() (*client, *QueryError) {
+	if p.Builtin() {
+		return nil, failf(experiments.NoData, "the built-in Prometheus has no history beside a run; write a prometheus block with the url of a server")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.open.(*client); ok {
+		return c, nil
+	}
+	return nil, failf(experiments.Broken, "%s is not open", p.Where())
 }
 
 // Builtin tells whether it is the built-in one.

@@ -1,0 +1,155 @@
+// Package promtest runs real Prometheus servers for tests, on histories that are made
+// up: blocks that promtool makes of OpenMetrics text.
+package promtest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Sample is a value of a series; a gap in a history is no sample.
+type Sample func(at time.Time) (value float64, there bool)
+
+// Series is one series of a history, such as http_requests_total{code="200"}.
+type Series struct {
+	Name  string
+	Value Sample
+}
+
+// History is made-up samples of series, one at each step from From to To.
+type History struct {
+	From, To time.Time
+	Step     time.Duration
+	Series   []Series
+}
+
+func (h History) write(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 1<<20)
+	for _, s := range h.Series {
+		for at := h.From; !at.After(h.To); at = at.Add(h.Step) {
+			if value, there := s.Value(at); there {
+				if _, err := fmt.Fprintf(out, "%s %g %d.%03d\n", s.Name, value, at.Unix(), at.UnixMilli()%1000); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if _, err := io.WriteString(out, "# EOF\n"); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// Program finds one of Prometheus's programs, or skips the test as those of package prom
+// do.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	if name == "prometheus" && os.Getenv("GAMEDAY_TEST_PROMETHEUS") != "" {
+		return os.Getenv("GAMEDAY_TEST_PROMETHEUS")
+	}
+	binary, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("needs %s of a real Prometheus: install it (Debian: apt-get install prometheus)", name)
+	}
+	return binary
+}
+
+// Blocks makes blocks of a history in a folder.
+func Blocks(t testing.TB, h History, dir string) {
+	t.Helper()
+	promtool := Program(t, "promtool")
+	file, err := os.CreateTemp(t.TempDir(), "history")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.write(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(promtool, "tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", "-q", file.Name(), dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("promtool tsdb create-blocks-from openmetrics: %v\n%s", err, out)
+	}
+}
+
+// Start runs a server on a history until the test ends, and gives its address.
+func Start(t testing.TB, h History, flags ...string) (url string) {
+	t.Helper()
+	dir := t.TempDir()
+	Blocks(t, h, dir)
+	return On(t, dir, flags...)
+}
+
+// On runs a server on a folder of blocks until the test ends. It scrapes nothing.
+func On(t testing.TB, dir string, flags ...string) (url string) {
+	t.Helper()
+	binary := Program(t, "prometheus")
+	config := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(config, []byte("scrape_configs: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, append([]string{"--config.file=" + config, "--storage.tsdb.path=" + dir,
+		"--storage.tsdb.retention.time=20y", "--web.listen-address=" + address}, flags...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			_ = cmd.Process.Kill()
+			<-done
+		}
+		_ = log.Close()
+		if t.Failed() {
+			if text, err := os.ReadFile(log.Name()); err == nil {
+				t.Logf("the server's log:\n%s", text)
+			}
+		}
+	})
+	url = "http://" + address
+	for range 600 {
+		select {
+		case err := <-done:
+			done <- err
+			t.Fatalf("prometheus ended: %v", err)
+		default:
+		}
+		if resp, err := http.Get(url + "/-/ready"); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return url
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("prometheus did not get ready within 30 s")
+	return ""
+}
