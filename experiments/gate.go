@@ -132,8 +132,16 @@ func (r *runner) pass(ctx context.Context, b *Blueprint) error {
 	r.result.Gate = reading
 	for _, s := range r.e.SLOs {
 		for _, outlook := range reading.SLOs {
-			if outlook.SLO == s.Name && outlook.Remaining.Known() {
+			if outlook.SLO != s.Name {
+				continue
+			}
+			if outlook.Remaining.Known() {
 				r.history.SetRemaining(s, float64(outlook.Remaining))
+			}
+			// A baseline that is met within a scrape counts nothing. Until it does, and if it
+			// does not, the traffic is that of lately.
+			if outlook.Rate > 0 {
+				r.history.SetRate(s, float64(outlook.Rate))
 			}
 		}
 	}

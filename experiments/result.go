@@ -151,7 +151,8 @@ type SLOResult struct {
 	Objective   Percent       `json:"objective"`
 	Window      time.Duration `json:"window_ns"`
 	// Bad and Total are the events from the first injection to the end of the run, and
-	// Rate the events a second of the baseline.
+	// Rate the events a second of the baseline; where that was too short to count any,
+	// those of the minutes before.
 	Bad   float64 `json:"bad"`
 	Total float64 `json:"total"`
 	Rate  Float   `json:"rate"`

@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +95,6 @@ func runGate(cmd *cobra.Command, global *globalFlags, flags *gateFlags, paths []
 	if cause := context.Cause(ctx); cause != nil {
 		return exitWith(experiments.Aborted, cause)
 	}
-	conclude(reading)
 	reading.Clean(redact.Func(declared.Secrets()))
 	if err := writeGate(cmd.OutOrStdout(), reading, flags.asJSON); err != nil {
 		return exitWith(experiments.Errored, err)
@@ -168,21 +166,15 @@ func knownPurpose(purpose string, held map[*experiments.SLO]*experiments.Policy)
 	return fmt.Errorf("no policy has heard of %q; %s", purpose, meant(purpose, known))
 }
 
-// readGate reads the budgets, several at a time, and has each SLO's policy decide.
+// readGate reads the budgets, and has each SLO's policy decide.
 func readGate(ctx context.Context, slos []*experiments.SLO, held map[*experiments.SLO]*experiments.Policy, purpose string) *experiments.GateReading {
-	reading := &experiments.GateReading{At: time.Now(), Purpose: purpose, SLOs: make([]experiments.Outlook, len(slos))}
-	slots := make(chan struct{}, 4)
-	var readers sync.WaitGroup
-	for i, s := range slos {
-		readers.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			o := newOutlook(ctx, s, reading.At)
-			o.rule(held[s], purpose)
-			reading.SLOs[i] = o.Outlook
-		})
+	reading := &experiments.GateReading{At: time.Now(), Purpose: purpose}
+	for _, state := range readBudgets(ctx, slos, reading.At) {
+		o := newOutlook(state)
+		o.rule(held[state.SLO], purpose)
+		reading.SLOs = append(reading.SLOs, o.Outlook)
 	}
-	readers.Wait()
+	conclude(reading)
 	return reading
 }
 

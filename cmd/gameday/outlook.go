@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -25,16 +24,13 @@ const lately = 10 * time.Minute
 func askGate(ctx context.Context, e *experiments.Experiment, b *experiments.Blueprint) *experiments.GateReading {
 	ctx, cancel := context.WithTimeout(ctx, gateWithin)
 	defer cancel()
-	reading := &experiments.GateReading{At: time.Now(), Purpose: experiments.ForGameDay, SLOs: make([]experiments.Outlook, len(e.SLOs))}
-	var readers sync.WaitGroup
-	for i, s := range e.SLOs {
-		readers.Go(func() {
-			outlook := lookOut(ctx, e, b, s, reading.At)
-			outlook.rule(e.PolicyOf(s), reading.Purpose)
-			reading.SLOs[i] = outlook.Outlook
-		})
+	reading := &experiments.GateReading{At: time.Now(), Purpose: experiments.ForGameDay}
+	for _, state := range readBudgets(ctx, e.SLOs, reading.At) {
+		o := newOutlook(state)
+		o.foretell(e, b, state)
+		o.rule(e.PolicyOf(state.SLO), reading.Purpose)
+		reading.SLOs = append(reading.SLOs, o.Outlook)
 	}
-	readers.Wait()
 	conclude(reading)
 	return reading
 }
@@ -63,23 +59,19 @@ func conclude(reading *experiments.GateReading) {
 }
 
 // outlook is an Outlook that is being made.
-type outlook struct {
-	experiments.Outlook
-	state *budgets.State
-}
+type outlook struct{ experiments.Outlook }
 
-// newOutlook reads what is left of a budget.
-func newOutlook(ctx context.Context, s *experiments.SLO, at time.Time) *outlook {
+// newOutlook says what is left of a budget.
+func newOutlook(state *budgets.State) *outlook {
 	nan := experiments.Float(math.NaN())
-	o := &outlook{state: readBudget(ctx, s, at)}
-	o.Outlook = experiments.Outlook{
-		SLO: s.Name, Period: s.PeriodText(), Remaining: experiments.Float(o.state.Remaining()),
+	o := &outlook{experiments.Outlook{
+		SLO: state.SLO.Name, Period: state.SLO.PeriodText(), Remaining: experiments.Float(state.Remaining()),
 		Rate: nan, Likely: nan, Worst: nan, Allowance: nan, Decision: experiments.GateOpen,
-	}
-	if !o.state.Known() {
-		o.Unknown = string(o.state.Condition)
-		if o.state.Why != "" {
-			o.Unknown = o.state.Why
+	}}
+	if !state.Known() {
+		o.Unknown = string(state.Condition)
+		if state.Why != "" {
+			o.Unknown = state.Why
 		}
 	}
 	return o
@@ -99,44 +91,51 @@ func (o *outlook) rule(p *experiments.Policy, purpose string) {
 	}
 }
 
-// readBudget counts the events of the whole period.
-func readBudget(ctx context.Context, s *experiments.SLO, at time.Time) *budgets.State {
-	from, _ := s.Period(at)
-	switch {
-	case s.Probe != nil:
-		return budgets.Unknown(s, at, experiments.NoData, "its events are the measurements of "+s.Probe.SeriesName()+", which are taken in a run only")
-	case builtin(s):
-		return budgets.Unknown(s, at, experiments.NoData, "the built-in Prometheus remembers this run only; a server, prometheus { url = ... }, knows the whole period")
+// readBudgets counts the events of each SLO over its whole period, and lately.
+func readBudgets(ctx context.Context, slos []*experiments.SLO, at time.Time) []*budgets.State {
+	states := make([]*budgets.State, len(slos))
+	var wants []prom.Want
+	var asked []int
+	for i, s := range slos {
+		switch {
+		case s.Probe != nil:
+			states[i] = budgets.Unknown(s, at, experiments.NoData, "its events are the measurements of "+s.Probe.SeriesName()+", which are taken in a run only")
+		case builtin(s):
+			states[i] = budgets.Unknown(s, at, experiments.NoData, "the built-in Prometheus remembers this run only; a server, prometheus { url = ... }, knows the whole period")
+		default:
+			from, _ := s.Period(at)
+			wants = append(wants, prom.Want{SLI: s.SLI, From: from, Windows: []time.Duration{max(lately, s.SLI.Shortest())}})
+			asked = append(asked, i)
+		}
 	}
-	return budgets.Of(s, s.SLI.Count(ctx, at, at.Sub(from)))
+	for k, told := range prom.Read(ctx, at, wants, nil) {
+		s := slos[asked[k]]
+		states[asked[k]] = budgets.New(s, budgets.Reading{At: at, Period: told.Period, Windows: told.Windows, Oldest: told.Oldest})
+	}
+	return states
 }
 
-// lookOut says what is known of an SLO's budget before a run, and what the run may do to it.
-func lookOut(ctx context.Context, e *experiments.Experiment, b *experiments.Blueprint, s *experiments.SLO, at time.Time) *outlook {
-	o := newOutlook(ctx, s, at)
-	base := math.NaN()
-	if s.SLI != nil && !builtin(s) {
-		recent := s.SLI.Count(ctx, at, max(lately, s.SLI.Shortest()))
+// foretell says what a run may do to the budget.
+func (o *outlook) foretell(e *experiments.Experiment, b *experiments.Blueprint, state *budgets.State) {
+	s, base := state.SLO, math.NaN()
+	for _, recent := range state.Windows {
 		if recent.Condition == experiments.OK {
 			o.Rate, base = experiments.Float(recent.Total/recent.Window.Seconds()), recent.Ratio()
 		}
 	}
 	if len(b.Slots) == 0 {
-		return o
+		return
 	}
 	x := exposure(e, b, s, float64(o.Remaining))
 	x.Rate = float64(o.Rate)
-	if have, _ := o.state.Covered(); o.state.Known() && have > 0 {
-		x.Mean = o.state.Period.Total / have.Seconds()
+	if have, _ := state.Covered(); state.Known() && have > 0 {
+		x.Mean = state.Period.Total / have.Seconds()
 	}
 	forecast := x.Forecast()
 	o.Likely, o.Worst = experiments.Float(forecast.Likely), experiments.Float(forecast.Worst)
-	if !math.IsNaN(x.Limit) {
-		o.Allowance = experiments.Float(x.Limit)
-	}
-	o.Basis = basis(e, s, x, forecast)
+	o.Allowance = experiments.Float(x.Limit)
+	o.Basis = basis(x, forecast)
 	o.Pages = pages(s, x, forecast, base)
-	return o
 }
 
 // exposure is what the faults of a plan may do to an SLO. The rates are left to say.
@@ -187,7 +186,7 @@ func touched(draws []experiments.Sampling) float64 {
 }
 
 // basis says what a forecast rests on.
-func basis(e *experiments.Experiment, s *experiments.SLO, x budgets.Exposure, f budgets.Forecast) string {
+func basis(x budgets.Exposure, f budgets.Forecast) string {
 	var parts []string
 	switch {
 	case f.Capped:
