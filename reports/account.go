@@ -180,13 +180,10 @@ func (o outliner) pageText(p *experiments.Page) string {
 	}
 	peak := "the burn rate is unknown"
 	if p.Peak.Known() {
-		peak = fmt.Sprintf("peak burn %s of %s over %s and %s", sayCount(roundBurn(float64(p.Peak))), sayCount(p.Factor), sayDuration(p.Long), sayDuration(p.Short))
+		peak = fmt.Sprintf("peak burn %s of %s over %s and %s", sayCount(float64(p.Peak)), sayCount(p.Factor), sayDuration(p.Long), sayDuration(p.Short))
 	}
 	return fmt.Sprintf("%s not have %s: %s (%s).", did, verb, peak, o.clean(p.Alert))
 }
-
-// roundBurn leaves the digits of a burn rate that mean something.
-func roundBurn(burn float64) float64 { return math.Round(burn*100) / 100 }
 
 // accountProperties are the numbers of the account for CI, by stable names.
 func (o outliner) accountProperties() []junitProperty {

@@ -101,7 +101,7 @@ func readBudgets(ctx context.Context, slos []*experiments.SLO, at time.Time) []*
 		case s.Probe != nil:
 			states[i] = budgets.Unknown(s, at, experiments.NoData, "its events are the measurements of "+s.Probe.SeriesName()+", which are taken in a run only")
 		case builtin(s):
-			states[i] = budgets.Unknown(s, at, experiments.NoData, "the built-in Prometheus remembers this run only; a server, prometheus { url = ... }, knows the whole period")
+			states[i] = budgets.Unknown(s, at, experiments.NoData, "the built-in Prometheus knows only this run")
 		default:
 			from, _ := s.Period(at)
 			wants = append(wants, prom.Want{SLI: s.SLI, From: from, Windows: []time.Duration{max(lately, s.SLI.Shortest())}})

@@ -89,7 +89,7 @@ func (b *liveBudget) text() string {
 	}
 	whole := ""
 	if l.Remaining.Known() {
-		whole = money(float64(l.Remaining-l.Spent)) + " of the " + l.Period + " budget"
+		whole = money(float64(l.Remaining-l.Spent)) + " of " + l.Period + " budget"
 	}
 	if !l.Allowance.Known() {
 		if whole == "" {
@@ -99,7 +99,7 @@ func (b *liveBudget) text() string {
 	}
 	text := fmt.Sprintf("%s of %s", money(float64(max(l.Allowance-l.Spent, 0))), money(float64(l.Allowance)))
 	if whole == "" {
-		return text + " of the " + l.Period + " budget"
+		return text + " allowed of the " + l.Period + " budget"
 	}
 	return text + " allowed, " + whole
 }
