@@ -29,7 +29,11 @@ func newSLOCommand(global *globalFlags) *cobra.Command {
 }
 
 // sloCommands lists the commands of `gameday slo`, one in a file.
-func sloCommands(*globalFlags) []*cobra.Command { return nil }
+func sloCommands(global *globalFlags) []*cobra.Command {
+	return []*cobra.Command{
+		newSLOStatusCommand(global),
+	}
+}
 
 // sloFlags choose SLOs of a configuration.
 type sloFlags struct {

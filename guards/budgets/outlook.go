@@ -47,7 +47,11 @@ func seconds(v float64) time.Duration {
 // rolling walks along the times at which what was spent comes back.
 func (s *State) rolling(remaining, burn float64) time.Duration {
 	if len(s.Course) == 0 {
-		return seconds(remaining / burn * s.length().Seconds())
+		lasts := remaining / burn * s.length().Seconds()
+		if lasts >= s.length().Seconds() {
+			return Forever // by then all that was spent before came back, and burn is below 1
+		}
+		return seconds(lasts)
 	}
 	perSecond := burn / s.length().Seconds()
 	now := 0.0

@@ -73,7 +73,8 @@ func TestTimeToExhaustion(t *testing.T) {
 		"a tenth is left, the outage leaves today":   {early, 1, budgets.Forever},
 		"a tenth is left, and it burns fast":         {early, 14.4, 0}, // computed below
 		"overspent":                                  {over, 0.1, 0},
-		"without a course, the earliest that it can": {budgets.Of(one, counted(10*experiments.Day, 50, 10000)), 0.5, 10 * experiments.Day},
+		"without a course, the earliest that it can": {budgets.Of(one, counted(10*experiments.Day, 50, 10000)), 0.8, 150 * time.Hour},
+		"without a course, not within the period":    {budgets.Of(one, counted(10*experiments.Day, 50, 10000)), 0.5, budgets.Forever},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := c.want

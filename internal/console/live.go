@@ -32,7 +32,32 @@ const (
 // stopped for touching the terminal while things are broken; and after a kill -9
 // there is nothing to put right.
 func NewLive(terminal *os.File, colour bool) View {
-	v := &liveView{palette: newPalette(colour), terminal: &tidyTerminal{file: terminal}, ended: make(chan struct{})}
+	v := &liveView{palette: newPalette(colour)}
+	v.screenful = draw(terminal, colour, v.frame)
+	return v
+}
+
+type liveView struct {
+	*screenful
+	mu      sync.Mutex
+	state   liveState
+	palette palette
+}
+
+// screenful keeps a frame on a terminal up to date.
+type screenful struct {
+	frame    func(width, height int) string
+	terminal *tidyTerminal
+	program  *tea.Program
+	working  sync.WaitGroup
+	ended    chan struct{}
+	once     sync.Once
+	err      error // of program; read after working
+}
+
+// draw begins to show frames.
+func draw(terminal *os.File, colour bool, frame func(width, height int) string) *screenful {
+	v := &screenful{frame: frame, terminal: &tidyTerminal{file: terminal}, ended: make(chan struct{})}
 	profile := colorprofile.ASCII
 	if colour {
 		profile = colorprofile.ANSI
@@ -53,19 +78,6 @@ func NewLive(terminal *os.File, colour bool) View {
 	return v
 }
 
-type liveView struct {
-	mu    sync.Mutex
-	state liveState
-
-	palette  palette
-	terminal *tidyTerminal
-	program  *tea.Program
-	working  sync.WaitGroup
-	ended    chan struct{}
-	once     sync.Once
-	err      error // of program; read after working
-}
-
 // Event takes in what happened. It is drawn with the next frame, so that a slow
 // terminal never holds up the run.
 func (v *liveView) Event(event experiments.Event) {
@@ -75,7 +87,7 @@ func (v *liveView) Event(event experiments.Event) {
 }
 
 // Close draws the last frame and gives the terminal back.
-func (v *liveView) Close() error {
+func (v *screenful) Close() error {
 	v.once.Do(func() {
 		close(v.ended)
 		v.program.Quit()
@@ -90,7 +102,7 @@ type (
 )
 
 // tick asks for frames. Sending does nothing once the program has ended.
-func (v *liveView) tick() {
+func (v *screenful) tick() {
 	frames, repaints := time.NewTicker(framePace), time.NewTicker(repaintPace)
 	defer frames.Stop()
 	defer repaints.Stop()
@@ -114,7 +126,7 @@ func (v *liveView) frame(width, height int) string {
 
 // liveModel is the view as bubbletea wants it.
 type liveModel struct {
-	view          *liveView
+	view          *screenful
 	width, height int
 }
 

@@ -4,13 +4,13 @@ package promtest
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -34,12 +34,18 @@ type History struct {
 
 func (h History) write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<20)
+	var line []byte
 	for _, s := range h.Series {
 		for at := h.From; !at.After(h.To); at = at.Add(h.Step) {
-			if value, there := s.Value(at); there {
-				if _, err := fmt.Fprintf(out, "%s %g %d.%03d\n", s.Name, value, at.Unix(), at.UnixMilli()%1000); err != nil {
-					return err
-				}
+			value, there := s.Value(at)
+			if !there {
+				continue
+			}
+			line = append(append(line[:0], s.Name...), ' ')
+			line = append(strconv.AppendFloat(line, value, 'g', -1, 64), ' ')
+			line = append(strconv.AppendFloat(line, float64(at.UnixMilli())/1000, 'f', -1, 64), '\n')
+			if _, err := out.Write(line); err != nil {
+				return err
 			}
 		}
 	}
