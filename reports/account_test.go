@@ -34,7 +34,7 @@ func budgeted() *experiments.Result {
 			{Alert: "SLOErrorBudgetBurn", Severity: "ticket", Factor: 3, Long: experiments.Day, Short: 2 * time.Hour, Peak: .7628},
 			{Alert: "SLOErrorBudgetBurn", Severity: "ticket", Factor: 1, Long: 3 * experiments.Day, Short: 6 * time.Hour, Peak: .2543},
 		},
-		PagesNote: "the recorded counts, in the real alert rules, evaluated every 30s; the time before is derived from the baseline: 24.3 events a second, 0.1% of them bad",
+		PagesNote: "the recorded counts, in the real alert rules; the time before is derived from the baseline: 24.3 events a second, 0.1% of them bad",
 	}
 	return r
 }

@@ -105,6 +105,7 @@ func (p *pass) slo(block *hclsyntax.Block, into *declaredSLO) {
 		}
 	}
 	p.sloLabels(slo, out, block)
+	p.unsettle(slo.Origin, out)
 	p.pace(block, what, slo.Every, out)
 	p.rests(block, what, into, out)
 	if slo.Probe != nil {
@@ -259,6 +260,7 @@ func (p *pass) sli(block *hclsyntax.Block, into *declaredSLO) {
 	}
 	out := p.body(block, what, nil, nil, value)
 	p.validate(block, what, value, out)
+	p.unsettle(into.value.Origin, out)
 	into.shaky = into.shaky || len(out.failed) > 0
 	into.value.SLI = sli
 	into.value.Queries = p.queries(value)

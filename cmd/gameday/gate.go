@@ -169,7 +169,7 @@ func knownPurpose(purpose string, held map[*experiments.SLO]*experiments.Policy)
 // readGate reads the budgets, and has each SLO's policy decide.
 func readGate(ctx context.Context, slos []*experiments.SLO, held map[*experiments.SLO]*experiments.Policy, purpose string) *experiments.GateReading {
 	reading := &experiments.GateReading{At: time.Now(), Purpose: purpose}
-	for _, state := range readBudgets(ctx, slos, reading.At) {
+	for _, state := range periodBudgets(ctx, slos, reading.At) {
 		o := newOutlook(state)
 		o.rule(held[state.SLO], purpose)
 		reading.SLOs = append(reading.SLOs, o.Outlook)

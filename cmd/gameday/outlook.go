@@ -25,7 +25,7 @@ func askGate(ctx context.Context, e *experiments.Experiment, b *experiments.Blue
 	ctx, cancel := context.WithTimeout(ctx, gateWithin)
 	defer cancel()
 	reading := &experiments.GateReading{At: time.Now(), Purpose: experiments.ForGameDay}
-	for _, state := range readBudgets(ctx, e.SLOs, reading.At) {
+	for _, state := range periodBudgets(ctx, e.SLOs, reading.At) {
 		o := newOutlook(state)
 		o.foretell(e, b, state)
 		o.rule(e.PolicyOf(state.SLO), reading.Purpose)
@@ -91,15 +91,15 @@ func (o *outlook) rule(p *experiments.Policy, purpose string) {
 	}
 }
 
-// readBudgets counts the events of each SLO over its whole period, and lately.
-func readBudgets(ctx context.Context, slos []*experiments.SLO, at time.Time) []*budgets.State {
+// periodBudgets counts the events of each SLO over its whole period, and lately.
+func periodBudgets(ctx context.Context, slos []*experiments.SLO, at time.Time) []*budgets.State {
 	states := make([]*budgets.State, len(slos))
 	var wants []prom.Want
 	var asked []int
 	for i, s := range slos {
 		switch {
-		case s.Probe != nil:
-			states[i] = budgets.Unknown(s, at, experiments.NoData, "its events are the measurements of "+s.Probe.SeriesName()+", which are taken in a run only")
+		case s.SLI == nil:
+			states[i] = budgets.Unknown(s, at, experiments.NoData, restsOnProbe(s))
 		case builtin(s):
 			states[i] = budgets.Unknown(s, at, experiments.NoData, "the built-in Prometheus knows only this run")
 		default:

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// Interval is the pace at which rules are evaluated.
-	Interval = 30 * time.Second
+	// step is the pace of the samples of the time after a run.
+	step = 30 * time.Second
 	// past is the pace of the samples of the time before: nothing changes in it.
 	past = time.Minute
 	// longest bounds one evaluation.
@@ -71,7 +71,7 @@ func Pages(ctx context.Context, r Recording) (pages []experiments.Page, note str
 	for _, alert := range alerts {
 		back = max(back, alert.Long+alert.Short)
 		// Once the run is over only the short window, and the waiting, can still decide.
-		after = max(after, alert.Short+alert.For+2*Interval)
+		after = max(after, alert.Short+alert.For+2*alert.Interval())
 	}
 	recorded := prom.NewRecorded(2*back+course[len(course)-1].at.Sub(r.Began)+experiments.Day, longest)
 	end, err := fill(recorded, r, course, back, after, rate, usual)
@@ -81,15 +81,16 @@ func Pages(ctx context.Context, r Recording) (pages []experiments.Page, note str
 	counted := *r.SLO
 	counted.SLI = &prom.Events{Bad: "sum(rate(" + badName + "[$window]))", Total: "sum(rate(" + totalName + "[$window]))"}
 	for _, alert := range alerts {
+		interval := alert.Interval()
 		alert.SLO = &counted
-		page, err := evaluate(ctx, recorded, alert, r.Injected, end)
+		page, err := evaluate(ctx, recorded, alert, interval, r.Injected, end)
 		if err != nil {
 			return nil, "", fmt.Errorf("replay %s of %s: %w", alert.Name, r.SLO.SeriesName(), err)
 		}
 		pages = append(pages, page)
 	}
-	note = fmt.Sprintf("the recorded counts, in the real alert rules, evaluated every %s; the time before is derived from the baseline: %s events a second, %s of them bad",
-		experiments.FormatDuration(Interval), short(rate), short(usual*100)+"%")
+	note = fmt.Sprintf("the recorded counts, in the real alert rules; the time before is derived from the baseline: %s events a second, %s of them bad",
+		short(rate), short(usual*100)+"%")
 	if unread > 0 {
 		note += fmt.Sprintf("; for %s nothing could be read, and nothing is assumed to have happened", experiments.FormatDuration(unread.Round(time.Second)))
 	}
@@ -98,20 +99,20 @@ func Pages(ctx context.Context, r Recording) (pages []experiments.Page, note str
 
 // evaluate does what Prometheus does with the rule of an alert. It begins half an
 // interval after the injection, as nobody knows how the two fall together.
-func evaluate(ctx context.Context, recorded *prom.Recorded, alert rules.Alert, injected, end time.Time) (experiments.Page, error) {
+func evaluate(ctx context.Context, recorded *prom.Recorded, alert rules.Alert, interval time.Duration, injected, end time.Time) (experiments.Page, error) {
 	page := experiments.Page{Alert: alert.Name, Severity: alert.Severity, Factor: alert.Factor, Long: alert.Long, Short: alert.Short, Peak: experiments.Float(math.NaN())}
-	from := injected.Add(Interval / 2)
+	from := injected.Add(interval / 2)
 	expr, err := alert.Expr(true)
 	if err != nil {
 		return page, err
 	}
-	active, err := recorded.Range(ctx, expr, from, end, Interval)
+	active, err := recorded.Range(ctx, expr, from, end, interval)
 	if err != nil {
 		return page, err
 	}
 	var since, last time.Time
 	for _, step := range active {
-		if since.IsZero() || step.At.Sub(last) > Interval {
+		if since.IsZero() || step.At.Sub(last) > interval {
 			since = step.At
 		}
 		last = step.At
@@ -124,7 +125,7 @@ func evaluate(ctx context.Context, recorded *prom.Recorded, alert rules.Alert, i
 	if err != nil {
 		return page, err
 	}
-	burns, err := recorded.Range(ctx, both, from, end, Interval)
+	burns, err := recorded.Range(ctx, both, from, end, interval)
 	if err != nil {
 		return page, err
 	}
@@ -168,7 +169,6 @@ func fill(recorded *prom.Recorded, r Recording, course []increment, back, after 
 		w.write(i.at)
 	}
 	end = course[len(course)-1].at.Add(after)
-	step := min(past, Interval)
 	for at := course[len(course)-1].at.Add(step); !at.After(end); at = at.Add(step) {
 		w.bad, w.total = w.bad+rate*usual*step.Seconds(), w.total+rate*step.Seconds()
 		w.write(at)

@@ -66,7 +66,7 @@ func (a Alert) Expr(raw bool) (string, error) {
 	threshold := number(a.Factor) + " * " + number(a.SLO.Budget())
 	if !raw {
 		firing := fmt.Sprintf("ALERTS{alertname=%q,alertstate=\"firing\",severity=%q,slo=%q}", a.Name, a.Severity, a.SLO.Name)
-		return fmt.Sprintf("%s > %s\nand on(slo) (\n  %s > %s\n  or\n  %s unless on(slo) %[3]s\n)", a.ratio(a.Long), threshold, a.ratio(a.Short), threshold, firing), nil
+		return fmt.Sprintf("%s > %s\nand on(slo) (\n  %s > %s\n  or\n  %s\n  unless on(slo) %[3]s\n)", a.ratio(a.Long), threshold, a.ratio(a.Short), threshold, firing), nil
 	}
 	counted, ok := a.SLO.SLI.(prom.Counted)
 	if !ok {

@@ -43,7 +43,9 @@ func (l *Latency) write() *Events {
 	text := strconv.FormatFloat(bound, 'f', -1, 64)
 	if l.Native {
 		rate := "rate(" + m.with("") + "[$window])"
-		e.Good = fmt.Sprintf("sum(histogram_fraction(0, %s, %s) * histogram_count(%s))", text, rate, rate)
+		// Of a series without traffic the fraction is NaN, and would make the whole sum one.
+		e.Good = fmt.Sprintf("sum((histogram_fraction(0, %s, %s) * histogram_count(%s)) > -Inf)", text, rate, rate)
+		e.whole = false
 		e.Total = "sum(histogram_count(" + rate + "))"
 		return e
 	}

@@ -43,7 +43,7 @@ func (e *Events) Ratio(window time.Duration) (string, error) {
 	if p.partUnit == p.totalUnit { // the length of the window cancels
 		part, total = p.part.events(window, plain), p.total.events(window, plain)
 	}
-	ratio := e.orNone(part) + "\n/\n(" + hang(total, " > 0") + ")"
+	ratio := e.orNone(p, part) + "\n/\n(" + hang(total, " > 0") + ")"
 	if p.good {
 		return "clamp_min(\n" + indent("1 -\n"+ratio+",\n0") + "\n)", nil
 	}
@@ -73,17 +73,22 @@ func (e *Events) Rates(window time.Duration, recorded string) (bad, total string
 	}
 	if p.good {
 		// The greater than -Inf drops a NaN, which clamp_min would let pass.
-		bad = "clamp_min(\n" + indent("("+hang(all, " >= 0")+")\n-\n("+hang(e.orNone(part), " > -Inf")+"),\n0") + "\n)" + there.String()
+		bad = "clamp_min(\n" + indent("("+hang(all, " >= 0")+")\n-\n("+hang(e.orNone(p, part), " > -Inf")+"),\n0") + "\n)" + there.String()
 	} else {
-		bad = hang(e.orNone(part), " >= 0") + "\nand on() (" + hang(all, " >= 0") + ")" + there.String()
+		bad = hang(e.orNone(p, part), " >= 0") + "\nand on() (" + hang(all, " >= 0") + ")" + there.String()
 	}
 	return bad, hang(all, " >= 0") + "\nand on() " + recorded, nil
 }
 
 // orNone is the part as 0 where it is absent. One that is always there with its total
 // has no such case.
-func (e *Events) orNone(part string) string {
-	if e.whole {
+func (e *Events) orNone(p *eventsPlan, part string) string {
+	root, said := p.part.root.(*parser.BinaryExpr)
+	if said { // "or vector(0)" is there already
+		right, call := root.RHS.(*parser.Call)
+		said = call && root.Op == parser.LOR && right.Func.Name == "vector"
+	}
+	if e.whole || said {
 		return "(" + hang(part, "") + ")"
 	}
 	return "(\n" + indent(hang(part, "\nor vector(0)")) + "\n)"
