@@ -125,9 +125,16 @@ func (r *runner) pass(ctx context.Context, b *Blueprint) error {
 	if err := ctx.Err(); err != nil {
 		return err // what a gate could not read because it was cut short is no refusal
 	}
+	if reading.Decision == GateOpen && r.e.gated() {
+		// A policy that has nothing to go by does not allow anything.
+		reading.Decision, reading.Why = GateUnknown, "the scenario names a policy, and no slo that it measures has a budget to go by"
+	}
 	shut := reading.Decision != GateAllowed && reading.Decision != GateOpen
 	if shut && r.o.Override != nil {
 		reading.Override = r.o.Override
+	}
+	if reading.Decision == GateOpen && len(reading.SLOs) == 0 {
+		return nil // there is no budget to speak of
 	}
 	r.result.Gate = reading
 	for _, s := range r.e.SLOs {

@@ -43,6 +43,7 @@ func TestAShutGateEndsARunBeforeAnythingIsTouched(t *testing.T) {
 		"a gate that panics":    {func(context.Context, *Experiment, *Blueprint) *GateReading { panic("boom") }, Inconclusive, "the budgets could not be looked at"},
 		"a gate without words":  {func(context.Context, *Experiment, *Blueprint) *GateReading { return nil }, Inconclusive, "it gave no answer"},
 		"nobody to ask":         {nil, Errored, "names an error_budget_policy, and there is nothing to ask"},
+		"nobody decides":        {says(GateOpen, 1), Inconclusive, "no slo that it measures has a budget to go by"},
 		"a decision of no kind": {says("", 1), Inconclusive, "nothing was touched"},
 	} {
 		t.Run(name, func(t *testing.T) {
