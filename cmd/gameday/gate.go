@@ -37,8 +37,9 @@ asks its policy whether the band that it is in allows the purpose: game-day, dep
 experimental-feature, or a word of your own that a policy's allows names. The worst
 SLO decides. For a game day, no less than the policy's reserve must be left.
 
-An SLO is held to the policy that it names, and without one to --policy; one that has
-neither decides nothing. PATH is a file or a directory; left out, the current one.
+An SLO is held to the policy that it names, and without one to --policy; one that
+has neither decides nothing. PATH is a file, a directory, or the name of a shipped
+example; left out, it is the current directory.
 
 Exit codes: 0 allowed, 1 refused, 2 invalid, 4 unknown: what is left cannot be told,
 and the policy does not allow the purpose while that is so. 5 is an error.`,
