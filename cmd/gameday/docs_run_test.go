@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
 // TestEveryCommandInTheDocumentsDoesWhatItSays types the console blocks of each
@@ -43,11 +45,12 @@ func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(home, "scenarios", "first.hcl"), healthCheck)
+			served := &documented{}
 			for _, block := range blocks {
 				if block.scenario != "" {
-					write(t, filepath.Join(home, "shop.hcl"), block.scenario)
+					write(t, filepath.Join(home, "shop.hcl"), served.address(t, block.scenario))
 				}
-				got := typeIn(t, home, block.commands)
+				got := served.shown(typeIn(t, home, block.commands))
 				if !sameLines(block.output, got) {
 					t.Errorf("after\n%s\nthe document shows\n%s\nand this comes\n%s", strings.Join(block.commands, "\n"), strings.Join(block.output, "\n"), strings.Join(got, "\n"))
 				}
@@ -57,6 +60,33 @@ func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
 	if typed < 12 {
 		t.Errorf("only %d blocks of commands in the documents", typed)
 	}
+}
+
+// documented is the Prometheus that documents write as [documentedURL]: a real one,
+// which has what the shop counted in a month.
+type documented struct{ url string }
+
+const documentedURL = "http://127.0.0.1:9090"
+
+// address puts the address of the real server into a scenario that uses one.
+func (d *documented) address(t *testing.T, scenario string) string {
+	if !strings.Contains(scenario, documentedURL) {
+		return scenario
+	}
+	if d.url == "" {
+		d.url = promtest.Start(t, shopMonth())
+	}
+	return strings.ReplaceAll(scenario, documentedURL, d.url)
+}
+
+// shown is what was printed, with the address as it is documented.
+func (d *documented) shown(lines []string) []string {
+	for i := range lines {
+		if d.url != "" {
+			lines[i] = strings.ReplaceAll(lines[i], d.url, documentedURL)
+		}
+	}
+	return lines
 }
 
 // healthCheck is the scenario of documents that show none.

@@ -32,6 +32,7 @@ func newSLOCommand(global *globalFlags) *cobra.Command {
 func sloCommands(global *globalFlags) []*cobra.Command {
 	return []*cobra.Command{
 		newSLOStatusCommand(global),
+		newSLOReportCommand(global),
 	}
 }
 

@@ -23,8 +23,8 @@ const shortestWatch = time.Second
 func newSLOStatusCommand(global *globalFlags) *cobra.Command {
 	var flags sloFlags
 	var when moment
-	var asJSON bool
-	var watch time.Duration
+	var asJSON, watch bool
+	var every time.Duration
 	cmd := &cobra.Command{
 		Use:   "status [PATH]",
 		Short: "Show what is left of each error budget, how fast it goes, and what that allows",
@@ -42,14 +42,15 @@ Numbers that are not known are null; "condition" and "why" say why.
 
 It exits with 0, with 4 if the budget of an slo is unknown, with 2 if the
 configuration is wrong, and with 5 if it cannot be opened. A watch exits with 0.`,
-		Example: "  gameday slo status\n  gameday slo status shop.hcl --slo checkout\n  gameday slo status --watch 30s\n  gameday slo status --json | jq '.slos[] | select(.budget.remaining < 0.1) | .name'",
+		Example: "  gameday slo status\n  gameday slo status shop.hcl --slo checkout\n  gameday slo status --watch --every 30s\n  gameday slo status --json | jq '.slos[] | select(.budget.remaining < 0.1) | .name'",
 		Args:    wants(0, 1, "one PATH at most: a file or a directory"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			watching := cmd.Flags().Changed("watch")
 			switch {
-			case watching && watch < shortestWatch:
-				return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("--watch is %s; it is at least %s", watch, shortestWatch)}
-			case watching && when.text != "":
+			case cmd.Flags().Changed("every") && !watch:
+				return &exitError{experiments.Invalid.ExitCode(), errors.New("--every is the pace of a watch: add --watch")}
+			case every < shortestWatch:
+				return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("--every is %s; it is at least %s", every, shortestWatch)}
+			case watch && when.text != "":
 				return &exitError{experiments.Invalid.ExitCode(), errors.New("--at is one moment, which no watch changes: leave one of them out")}
 			}
 			at, err := when.time()
@@ -64,8 +65,8 @@ configuration is wrong, and with 5 if it cannot be opened. A watch exits with 0.
 			}
 			view, err := global.budgetsView(cmd.OutOrStdout(), asJSON)
 			if err == nil {
-				if watching {
-					err = view.watch(ctx, declared.slos, watch)
+				if watch {
+					err = view.watch(ctx, declared.slos, every)
 				} else {
 					err = view.once(ctx, cmd, declared.slos, at)
 				}
@@ -76,8 +77,8 @@ configuration is wrong, and with 5 if it cannot be opened. A watch exits with 0.
 	flags.flags(cmd)
 	when.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON for programs")
-	cmd.Flags().DurationVar(&watch, "watch", 10*time.Second, "count again and redraw each `time`, until Ctrl-C; alone, each 10s")
-	cmd.Flags().Lookup("watch").NoOptDefVal = "10s"
+	cmd.Flags().BoolVar(&watch, "watch", false, "count again and redraw, until Ctrl-C")
+	cmd.Flags().DurationVar(&every, "every", 10*time.Second, "how often a watch counts, as a `time`")
 	return cmd
 }
 

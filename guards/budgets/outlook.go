@@ -112,8 +112,9 @@ type Return struct {
 }
 
 // Returns lists when what is spent comes back, if nothing more is spent: shares of at
-// least a size, each from stretches of the course one after the other. The rest trickles
-// in. A period of a calendar gives everything back at its end.
+// least a size, each from stretches of the course one after the other that burned the
+// budget faster than it lasts. The rest trickles in. A period of a calendar gives
+// everything back at its end.
 func (s *State) Returns(atLeast float64) []Return {
 	if !s.Known() {
 		return nil
@@ -126,6 +127,9 @@ func (s *State) Returns(atLeast float64) []Return {
 	}
 	var all []Return
 	for _, b := range s.back() {
+		if even := b.to.Sub(b.from).Seconds() / s.length().Seconds(); b.share <= even {
+			continue
+		}
 		if n := len(all); n > 0 && !b.from.After(all[n-1].To) {
 			all[n-1].To = b.to
 			all[n-1].Share += b.share

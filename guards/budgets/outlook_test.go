@@ -54,6 +54,15 @@ func TestWhatIsSpentComesBackWhenItLeavesTheWindow(t *testing.T) {
 	}
 }
 
+func TestWhatTricklesIsNoReturn(t *testing.T) {
+	one := slo(0.99, 10*experiments.Day)
+	course, sum := days(1000, 9, 9, 9, 30, 9, 9, 9, 9, 9, 9)
+	s := budgets.New(one, budgets.Reading{At: now, Period: sum, Course: course})
+	if got := s.Returns(0.05); len(got) != 1 || math.Abs(got[0].Share-0.3) > 1e-9 || !got[0].To.Equal(now.Add(4*experiments.Day)) {
+		t.Errorf("returns are %v, want 30%% in four days", got)
+	}
+}
+
 func TestTimeToExhaustion(t *testing.T) {
 	one := slo(0.99, 10*experiments.Day)
 	course, sum := days(1000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50)

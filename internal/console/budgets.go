@@ -27,7 +27,14 @@ type Budgets struct {
 // columns. Where height is above 0 and there is not room for all rows, the worst off are
 // shown.
 func (b Budgets) Lines(width, height int) []string {
-	p := newPalette(b.Colour)
+	lines := b.lines(width, height, newPalette(b.Colour))
+	for i := range lines {
+		lines[i] = cut(lines[i], width) // a word may be wider than all there is
+	}
+	return lines
+}
+
+func (b Budgets) lines(width, height int, p palette) []string {
 	if len(b.States) == 1 {
 		return b.card(b.States[0], width, p)
 	}
@@ -74,7 +81,10 @@ func (b Budgets) worst(width, room int, p palette) []string {
 	slices.SortStableFunc(sorted, func(a, b *budgets.State) int { return cmp.Compare(left(a), left(b)) })
 	shown := min(max(room-2, 1), len(sorted))
 	lines := Budgets{States: sorted[:shown], All: b.All, Colour: b.Colour}.table(sorted[:shown], width, p)
-	return append(lines, p.faint(fmt.Sprintf("+%d more with more left", len(sorted)-shown)))
+	if hidden := len(sorted) - shown; hidden > 0 {
+		lines = append(lines, p.faint(fmt.Sprintf("+%d more, with more left", hidden)))
+	}
+	return lines
 }
 
 // budgetColumn is a column of the table. Those of the lowest rank go first where there is

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,14 +20,31 @@ func (b Budgets) notes(width int, p palette) []string {
 		lines = append(lines, hang(mark+" ", text, width)...)
 	}
 	unknown, overspent := 0, 0
+	var reasons []string
+	dark := map[string][]string{} // a server that is away is said once, not fifty times
 	for _, s := range b.States {
 		switch {
 		case !s.Known():
 			unknown++
-			add(p.warn("?"), fmt.Sprintf("%s is unknown, %s: %s", s.SLO.Name, s.Condition, s.Why))
+			reason := fmt.Sprintf("%s: %s", s.Condition, s.Why)
+			if dark[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			dark[reason] = append(dark[reason], s.SLO.Name)
 		case s.Remaining() < 0:
 			overspent++
 		}
+	}
+	for _, reason := range reasons {
+		names := dark[reason]
+		who := names[0] + " is"
+		switch n := len(names); {
+		case n > 4:
+			who = fmt.Sprintf("%s and %d more are", strings.Join(names[:3], ", "), n-3)
+		case n > 1:
+			who = strings.Join(names[:n-1], ", ") + " and " + names[n-1] + " are"
+		}
+		add(p.warn("?"), who+" unknown, "+reason)
 	}
 	for _, s := range b.States {
 		for _, text := range b.remarks(s) {
@@ -161,19 +179,23 @@ func (b Budgets) card(s *budgets.State, width int, p palette) []string {
 		add("consumed", leftText(s.Consumed()))
 		if s.SLO.Calendar != nil {
 			burn, over := s.Present()
-			add("period", fmt.Sprintf("until %s; at the burn of the last %s, %s consumed at its end", s.To.Format("2006-01-02 15:04"), spanText(over), leftText(s.AtEnd(burn))))
+			add("period", fmt.Sprintf("until %s; at the burn of the last %s, %s consumed at its end", s.To.Format("2006-01-02 15:04 MST"), spanText(over), leftText(s.AtEnd(burn))))
 		}
 	}
 	var burns []string
+	said := s.Known()
 	for _, window := range append(budgets.Windows(s.SLO), 0) {
 		name, burn := windowText(window), s.Burn(window)
 		length := window
 		if window == 0 {
 			name, length = "period", s.Period.Window
 		}
+		said = said || !math.IsNaN(burn)
 		burns = append(burns, name+" "+b.burnTone(s, burn, length, p)(burnText(burn)))
 	}
-	add("burn rate", strings.Join(burns, "   "))
+	if said {
+		add("burn rate", strings.Join(burns, "   "))
+	}
 	if burn, over := s.Present(); s.Known() {
 		switch lasts, _ := s.Exhaustion(burn); lasts {
 		case 0:
