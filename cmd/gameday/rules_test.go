@@ -188,7 +188,7 @@ func TestTheRemainingBudgetIsThatOfAllEventsAndNoAverageOfRatios(t *testing.T) {
 	compare(t, dir, []string{"sloth.yml", "ours.yml"}, "1m", []comparison{{"three days", map[string]string{
 		fmt.Sprintf(metric, "200"): good, fmt.Sprintf(metric, "500"): bad,
 	}, []expectation{
-		{"ours is there, and true to half a percent of the budget", fmt.Sprintf("abs(sum(slo:error_budget_remaining:ratio) - %g) < bool 0.005", truth), "540m", "1"},
+		{"ours is there, and exact", fmt.Sprintf("abs(sum(slo:error_budget_remaining:ratio) - %g) < bool 1e-9", truth), "540m", "1"},
 		{"Sloth's has no number, as there was a time without traffic", "count(slo:period_error_budget_remaining:ratio >= -1e9) or vector(0)", "540m", "0"},
 		{"and with one it would be many budgets off", fmt.Sprintf("sum(1 - avg_over_time((slo:sli_error:ratio_rate5m >= 0)[540m:1m]) / 0.001) < bool %g", truth-10), "540m", "1"},
 	}}})

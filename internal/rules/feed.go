@@ -55,7 +55,7 @@ const (
 
 // newFeed makes series for the queries of an SLO, and asks the queries whether they take
 // them as they are meant. share is the share of bad events to reach, where it can be set.
-func newFeed(slo *experiments.SLO, share float64) (*feed, error) {
+func newFeed(engine *promql.Engine, slo *experiments.SLO, share float64) (*feed, error) {
 	counted, ok := slo.SLI.(prom.Counted)
 	if !ok {
 		return nil, errors.New("it rests on a probe")
@@ -92,7 +92,7 @@ func newFeed(slo *experiments.SLO, share float64) (*feed, error) {
 	for _, f := range candidates {
 		f.slo = slo
 		var taken bool
-		if taken, err = f.taken(query, window); err != nil {
+		if taken, err = f.taken(engine, query, window); err != nil {
 			return nil, err
 		}
 		if taken {
@@ -103,23 +103,32 @@ func newFeed(slo *experiments.SLO, share float64) (*feed, error) {
 }
 
 // taken tries the feed on the query for the share of bad events.
-func (f *feed) taken(query string, window time.Duration) (bool, error) {
-	good, err := f.ask(query, window, healthy)
+func (f *feed) taken(engine *promql.Engine, query string, window time.Duration) (bool, error) {
+	good, err := f.ask(engine, query, window, healthy)
 	if err != nil || len(good) != 1 || good[0].F != 0 {
 		return false, err
 	}
-	bad, err := f.ask(query, window, burning)
+	bad, err := f.ask(engine, query, window, burning)
 	if err != nil || len(bad) != 1 || !(bad[0].F > 0) || bad[0].F > 1+1e-9 {
 		return false, err
 	}
 	f.share = min(bad[0].F, 1)
-	still, err := f.ask(query, window, quiet)
+	still, err := f.ask(engine, query, window, quiet)
 	f.stands = err == nil && len(still) == 0
 	return true, err
 }
 
+// newEngine is one like a server's.
+func newEngine() *promql.Engine {
+	return promql.NewEngine(promql.EngineOpts{
+		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
+		EnableAtModifier:         true, EnableNegativeOffset: true, Parser: parser.NewParser(parser.Options{}),
+	})
+}
+
 // ask evaluates a query over series that have been in a state for a window and more.
-func (f *feed) ask(query string, window time.Duration, in state) (promql.Vector, error) {
+func (f *feed) ask(engine *promql.Engine, query string, window time.Duration, in state) (promql.Vector, error) {
 	store := prom.NewStore(1000, 24*time.Hour)
 	steps := int64((window + 10*time.Minute) / scrape)
 	for _, s := range f.series {
@@ -133,11 +142,6 @@ func (f *feed) ask(query string, window time.Duration, in state) (promql.Vector,
 			}
 		}
 	}
-	engine := promql.NewEngine(promql.EngineOpts{
-		MaxSamples: 1_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
-		EnableAtModifier:         true, EnableNegativeOffset: true, Parser: parser.NewParser(parser.Options{}),
-	})
 	ctx := context.Background()
 	asked, err := engine.NewInstantQuery(ctx, store, nil, query, time.UnixMilli(steps*scrape.Milliseconds()))
 	if err != nil {

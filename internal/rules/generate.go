@@ -157,14 +157,16 @@ func (g *generator) groups() ([]Group, error) {
 	slow.Rules = append(slow.Rules, g.burn(Ticket)...)
 	slow.Rules = append(slow.Rules, g.budget()...)
 
-	if g.slices != nil {
+	fast.Comment = g.comment()
+	if g.slices == nil {
+		return []Group{fast, slow}, nil
+	}
+	fast.Interval = g.slices.Slice
+	if fast.Interval > slowInterval {
 		// One group, as others could not see what is recorded more seldom than each 5 minutes.
-		fast.Interval = g.slices.Slice
 		fast.Rules = append(fast.Rules, slow.Rules...)
-		fast.Comment = g.comment()
 		return []Group{fast}, nil
 	}
-	fast.Comment = g.comment()
 	return []Group{fast, slow}, nil
 }
 
@@ -313,7 +315,7 @@ func (g *generator) burn(severity string) []Rule {
 			continue
 		}
 		parts = append(parts, expr)
-		words = append(words, fmt.Sprintf("%s times over %s and %s (%s of the budget)", number(alert.Factor), prom.InPromQL(alert.Long), prom.InPromQL(alert.Short), percent(alert.Share)))
+		words = append(words, fmt.Sprintf("%s over %s and %s (%s of the budget)", number(alert.Factor), prom.InPromQL(alert.Long), prom.InPromQL(alert.Short), percent(alert.Share)))
 	}
 	if len(parts) == 0 {
 		return nil
@@ -328,7 +330,7 @@ func (g *generator) burn(severity string) []Rule {
 	s := g.slo
 	return []Rule{{
 		Alert: BurnAlert, Expr: expr, Labels: g.alertLabels(severity),
-		Comment: []string{"Fires above " + strings.Join(words, ", or ") + ".",
+		Comment: []string{"Fires above a burn rate of " + strings.Join(words, ", or of ") + ".",
 			"Goes on firing while there is no traffic to show that it is over."},
 		Annotations: g.annotations(s.Name+" burns its error budget too fast",
 			"{{ $value | humanizePercentage }} of its events were bad; the objective of "+s.Objective.String()+" over "+s.PeriodText()+" leaves "+percent(s.Budget())+"."),
@@ -345,7 +347,7 @@ func (g *generator) noData() Rule {
 	}
 	return Rule{
 		Alert: NoDataAlert, Expr: "absent(" + name + of(g.slo) + ")", For: wait, Labels: g.alertLabels(Ticket),
-		Comment: []string{"Silence is no health: no alert above can fire while this one does."},
+		Comment: []string{"Silence is not health: without data none of the other alerts can begin to fire."},
 		Annotations: g.annotations(g.slo.Name+" has no data",
 			"What it counts cannot be told: a metric or a label of its queries is gone or misspelt, or nothing is scraped."),
 	}

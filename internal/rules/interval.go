@@ -8,13 +8,14 @@ import (
 
 // Interval is how often the rule of the alert is evaluated in what [Generate] writes.
 func (a Alert) Interval() time.Duration {
+	fast, slow := fastInterval, slowInterval
 	if sliced, ok := a.SLO.SLI.(prom.Sliced); ok {
 		if slices := sliced.Slices(); slices != nil {
-			return slices.Slice
+			fast, slow = slices.Slice, max(slices.Slice, slow)
 		}
 	}
 	if a.Severity == Page {
-		return fastInterval
+		return fast
 	}
-	return slowInterval
+	return slow
 }

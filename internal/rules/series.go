@@ -65,7 +65,7 @@ func value(name string, want, not []*labels.Matcher) (string, bool) {
 			candidates = append([]string{m.Value}, candidates...)
 		case labels.MatchRegexp:
 			if parsed, err := syntax.Parse(m.Value, syntax.Perl); err == nil {
-				candidates = append([]string{sample(parsed)}, candidates...)
+				candidates = append(samples(parsed), candidates...)
 			}
 		}
 	}
@@ -83,6 +83,21 @@ func value(name string, want, not []*labels.Matcher) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// samples is one text for each alternative of a regular expression.
+func samples(re *syntax.Regexp) []string {
+	for re.Op == syntax.OpCapture {
+		re = re.Sub[0]
+	}
+	if re.Op != syntax.OpAlternate {
+		return []string{sample(re)}
+	}
+	var list []string
+	for _, alternative := range re.Sub {
+		list = append(list, sample(alternative))
+	}
+	return list
 }
 
 // sample is a text that a regular expression matches, for all but odd ones.

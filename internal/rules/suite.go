@@ -52,6 +52,7 @@ const (
 func Tests(file *File, rulesFile string) *Suite {
 	suite := &Suite{RulesFile: rulesFile}
 	var burns, silences []*testCase
+	engine := newEngine()
 	for _, slo := range file.Written {
 		alerts, _ := Alerts(slo)
 		severity := Page
@@ -63,7 +64,7 @@ func Tests(file *File, rulesFile string) *Suite {
 		if len(alerts) > 0 {
 			share = min(1, round(4*alerts[0].Threshold()))
 		}
-		f, err := newFeed(slo, share)
+		f, err := newFeed(engine, slo, share)
 		if err == nil && !writable(f) {
 			err = fmt.Errorf("a name in its queries cannot be written as an input series")
 		}
@@ -198,9 +199,29 @@ func (c *testCase) burn(f *feed, alerts []Alert, severity string) {
 		words = ""
 	}
 	c.expect(words, history+after+margin, 1, firing(slo, matchers))
+	c.spent(f, history, history+after+margin)
 	// As long as the long window holds what was bad.
 	if f.stands && slice == 0 && lasting+still < first.Long {
 		c.expect("no traffic does not show that it is over", history+lasting+still, 1, firing(slo, matchers))
+	}
+}
+
+// spent expects the alerts of the policy that what burned since then must have raised.
+func (c *testCase) spent(f *feed, since, at time.Duration) {
+	slo := f.slo
+	if slo.Policy == nil || slo.Calendar != nil || at >= slo.Window {
+		return
+	}
+	left := 1 - f.share*float64(at-since)/float64(at)/slo.Budget()
+	distinct := map[string]bool{}
+	for _, alert := range slo.Policy.Alerts {
+		if left > alert.Below-0.2 {
+			return // too close to tell
+		}
+		distinct[fmt.Sprint(alert)] = true
+	}
+	if len(distinct) > 0 {
+		c.expect("little of the budget is left", at, float64(len(distinct)), firing(slo, fmt.Sprintf(",alertname=%q", BudgetAlert)))
 	}
 }
 
@@ -225,6 +246,10 @@ func (c *testCase) silence(f *feed) {
 	wait := max(patience, 2*slice) + slice + baseWindow + 4*evaluation
 	if g := (&generator{slo: slo}); slice == 0 {
 		wait = patience + g.baseWindow() + 4*evaluation
+	}
+	if sliced, ok := slo.SLI.(prom.Sliced); ok && sliced.Slices() != nil && sliced.Slices().AbsentIsBad {
+		g := &generator{slo: slo, slices: sliced.Slices()}
+		c.expect("no data is no traffic, and bad", end+wait, 1, "sum("+g.badName()+of(slo)+")")
 	}
 	c.expect(slo.Name+" has no data", end+wait, 1, firing(slo, fmt.Sprintf(",alertname=%q", NoDataAlert)))
 }

@@ -50,6 +50,19 @@ func (e *Events) Ratio(window time.Duration) (string, error) {
 	return ratio, nil
 }
 
+// ratioOrQuiet is the Ratio, and 0 for a window in which nothing happened.
+func (e *Events) ratioOrQuiet(window time.Duration) (string, error) {
+	ratio, err := e.Ratio(window)
+	if err != nil {
+		return "", err
+	}
+	p, err := e.compiled()
+	if err != nil {
+		return "", err
+	}
+	return ratio + "\nor\n0 * " + p.total.events(window, plain), nil
+}
+
 // Rates gives PromQL for bad events and for all events a second, taken over a window.
 // Both are there only where both mean something: not while total is absent or a number
 // is NaN, nor while a metric or a label that the queries name does not exist, as they

@@ -57,13 +57,12 @@ func (t *TimeSlice) number() (query string, most, least *float64) {
 		return t.Query, t.AtMost, t.AtLeast
 	}
 	inner := &Events{Prometheus: t.Prometheus, Bad: inWindow(t.Bad), Good: inWindow(t.Good), Total: inWindow(t.Total)}
-	bad, total, err := inner.Over(t.Slice)
+	ratio, err := inner.ratioOrQuiet(t.Slice)
 	if err != nil || t.SliceObjective == nil {
 		return "", nil, nil
 	}
-	// No event in a slice is 0/0, which no comparison holds for: nothing failed.
 	rest := t.SliceObjective.Rest()
-	return fmt.Sprintf("%s / (%s > 0) or 0 * %s", bad, total, total), &rest, nil
+	return ratio, &rest, nil
 }
 
 // inWindow makes a query over $slice one over $window.
@@ -81,18 +80,19 @@ func (t *TimeSlice) Slices() *Slices {
 // outOfBounds is 1 for a slice in which a number was out of its bounds, and 0 for one
 // in which it was not. One that is NaN is neither: the comparison with -Inf drops it.
 func outOfBounds(slice time.Duration, query string, most, least *float64) string {
-	number := "(" + strings.ReplaceAll(query, sliceName, InPromQL(slice))
-	if strings.Contains(number, "#") {
-		number += "\n" // ends a comment
+	number := "(" + hang(strings.ReplaceAll(query, sliceName, InPromQL(slice)), ") > -Inf")
+	if strings.Contains(query, "\n") {
+		number = "(\n" + indent(hang(strings.Trim(strings.ReplaceAll(query, sliceName, InPromQL(slice)), "\n"), "\n) > -Inf"))
 	}
-	number += ") > -Inf"
+	bound := func(x, slack float64) string { // the last digits of a share of two counts are noise
+		return strconv.FormatFloat(x+slack*math.Abs(x), 'g', 14, 64)
+	}
 	var out []string
 	if most != nil {
-		// The last digits of a share of two counts are noise.
-		out = append(out, fmt.Sprintf("(%s) > bool %s", number, strconv.FormatFloat(*most+1e-12*math.Abs(*most), 'g', -1, 64)))
+		out = append(out, "("+number+") > bool "+bound(*most, 1e-12))
 	}
 	if least != nil {
-		out = append(out, fmt.Sprintf("(%s) < bool %s", number, strconv.FormatFloat(*least-1e-12*math.Abs(*least), 'g', -1, 64)))
+		out = append(out, "("+number+") < bool "+bound(*least, -1e-12))
 	}
 	if len(out) == 2 {
 		return "clamp_max(max((" + out[0] + ") + (" + out[1] + ")), 1)"
