@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -185,8 +186,8 @@ type writer struct {
 }
 
 var (
-	badSeries   = labels.FromStrings(labels.MetricName, badName)
-	totalSeries = labels.FromStrings(labels.MetricName, totalName)
+	badSeries   = labels.FromStrings(model.MetricNameLabel, badName)
+	totalSeries = labels.FromStrings(model.MetricNameLabel, totalName)
 )
 
 func (w *writer) write(at time.Time) {
