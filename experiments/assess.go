@@ -155,6 +155,7 @@ func (r *runner) baseline(ctx context.Context) bool {
 		if count.Condition == OK && count.Window > 0 {
 			r.history.SetRate(s, count.Total/count.Window.Seconds())
 		}
+		r.usual[s] = r.baselineOf(s, count, began)
 	}
 	r.countRemaining(ctx)
 	return true
@@ -166,7 +167,8 @@ func (r *runner) countRemaining(ctx context.Context) {
 	asked := map[*SLO]bool{}
 	for _, g := range r.e.Guards {
 		for _, s := range g.Guard.Needs().Remaining {
-			asked[s] = s.SLI != nil
+			// The gate has mostly counted it, over the very period.
+			asked[s] = s.SLI != nil && math.IsNaN(r.history.Remaining(s))
 		}
 	}
 	ended := make(chan struct{})

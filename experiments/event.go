@@ -14,6 +14,8 @@ const (
 	EventCount     EventType = "count"     // Count, Series
 	EventJudgement EventType = "judgement" // Judgement, Name: the hypothesis, Series: what it rests on
 	EventGuard     EventType = "guard"     // Guard, Name: the guard
+	EventGate      EventType = "gate"      // Gate
+	EventBudget    EventType = "budget"    // Budget, Series: the SLO
 	EventStop      EventType = "stop"      // Stop
 	EventNote      EventType = "note"      // Text; of a finding also Finding, and Name: the hit
 	EventEnd       EventType = "end"       // Verdict, Text
@@ -36,12 +38,14 @@ type Event struct {
 	Judgement *Judgement `json:"judgement,omitempty"`
 	// MayBreak tells that Judgement may be refuted without harm to the verdict: faults
 	// are on, and the hypothesis does not speak of that time.
-	MayBreak bool     `json:"may_break,omitempty"`
-	Guard    *Reading `json:"guard,omitempty"`
-	Stop     *Stop    `json:"stop,omitempty"`
-	Finding  *Finding `json:"finding,omitempty"`
-	Verdict  Verdict  `json:"verdict,omitempty"`
-	Text     string   `json:"text,omitempty"`
+	MayBreak bool         `json:"may_break,omitempty"`
+	Guard    *Reading     `json:"guard,omitempty"`
+	Gate     *GateReading `json:"gate,omitempty"`
+	Budget   *BudgetLeft  `json:"budget,omitempty"`
+	Stop     *Stop        `json:"stop,omitempty"`
+	Finding  *Finding     `json:"finding,omitempty"`
+	Verdict  Verdict      `json:"verdict,omitempty"`
+	Text     string       `json:"text,omitempty"`
 }
 
 // Begin says what run this is.

@@ -50,3 +50,39 @@ type GuardPlan struct {
 	Default bool
 	Origin  string
 }
+
+// A Limiter is a guard that bounds what a run may spend of an SLO's error budget. What
+// a run may cost, and what is left while it goes on, is told from it.
+type Limiter interface {
+	Guard
+	// Limit is the bound, where that share of the budget was left before the run, NaN if
+	// unknown; reverting is an estimate of how long it takes to mend everything.
+	Limit(remaining float64, reverting time.Duration) SpendLimit
+}
+
+// SpendLimit is how much of an SLO's error budget a run may spend.
+type SpendLimit struct {
+	SLO *SLO
+	// Share of the budget of the whole period, NaN where it depends on what is not known.
+	Share float64
+	// Braking is the time from the decision to stop until everything is reverted.
+	Braking time.Duration
+}
+
+// Limit is the tightest bound that the guards of e set on what a run may spend of s.
+func (e *Experiment) Limit(s *SLO, remaining float64) (SpendLimit, bool) {
+	var tightest SpendLimit
+	found := false
+	for _, plan := range e.Guards {
+		limiter, ok := plan.Guard.(Limiter)
+		if !ok {
+			continue
+		}
+		limit := limiter.Limit(remaining, e.Reverting())
+		if limit.SLO != s || found && !(limit.Share < tightest.Share) {
+			continue
+		}
+		tightest, found = limit, true
+	}
+	return tightest, found
+}

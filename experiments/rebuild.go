@@ -73,6 +73,12 @@ func Rebuild(events []Event, damaged bool) *Result {
 			if g.Worst == nil || event.Guard.Used > g.Worst.Used {
 				g.Worst, g.WorstAt = event.Guard, event.At
 			}
+		case event.Gate != nil:
+			gate := *event.Gate
+			r.Gate = &gate
+			if gate.Override != nil {
+				r.Timeline = append(r.Timeline, Moment{event.At, "plan", gate.overridden()})
+			}
 		case event.Stop != nil:
 			stop := *event.Stop
 			r.Stop = &stop

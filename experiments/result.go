@@ -27,6 +27,9 @@ type Result struct {
 	Verdict Verdict `json:"verdict"`
 	// Reason says in a sentence why the verdict is what it is.
 	Reason string `json:"reason"`
+	// Gate is what was known of the error budgets before anything was touched, and what the
+	// policies said; nil where nobody asked.
+	Gate *GateReading `json:"gate,omitempty"`
 
 	Phases     []PhaseSpan        `json:"phases"`
 	Hypotheses []HypothesisResult `json:"hypotheses"`
@@ -151,12 +154,16 @@ type SLOResult struct {
 	Objective   Percent       `json:"objective"`
 	Window      time.Duration `json:"window_ns"`
 	// Bad and Total are the events from the first injection to the end of the run, and
-	// Rate the events a second of the baseline.
+	// Rate the events a second of the baseline; where that was too short to count any,
+	// those of the minutes before.
 	Bad   float64 `json:"bad"`
 	Total float64 `json:"total"`
 	Rate  Float   `json:"rate"`
 	// Spent is the share of the whole window's budget that Bad took, at Rate.
 	Spent Float `json:"spent"`
+	// Account sets that against what was usual and what was expected; nil in results of
+	// versions that kept none, and where nothing was injected.
+	Account *Account `json:"account,omitempty"`
 }
 
 // Moment is a line of the timeline.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -34,6 +33,12 @@ type Options struct {
 	// Hold claims a target for this run on this machine; it fails with the name of the
 	// run that has it.
 	Hold func(target string) (release func(), err error)
+	// Gate, if set, is asked when the targets are known and before anything is claimed or
+	// touched: what the run may cost, and whether the error budget policies allow it. It
+	// keeps to ctx. A run whose scenario names a policy does not begin without one.
+	Gate func(ctx context.Context, e *Experiment, b *Blueprint) *GateReading
+	// Override, if set, lets the run begin although the gate is shut.
+	Override *Override
 	// Hurry, when cancelled, ends all waiting: what is not reverted by then is left.
 	Hurry context.Context
 }
@@ -96,13 +101,15 @@ type runner struct {
 		ctx context.Context // ends with the run
 	}
 
-	judged   map[*Hypothesis]*HypothesisResult
-	settled  map[*Hypothesis]bool // its recovery is judged
-	guards   map[*GuardPlan]*GuardResult
-	dead     map[*GuardPlan]bool // guards that panicked
-	shown    map[*GuardPlan]time.Time
-	recorded map[string]standing
-	nextShow time.Time
+	usual        map[*SLO]usual // what each counted in the baseline
+	judged       map[*Hypothesis]*HypothesisResult
+	settled      map[*Hypothesis]bool // its recovery is judged
+	guards       map[*GuardPlan]*GuardResult
+	dead         map[*GuardPlan]bool // guards that panicked
+	shown        map[*GuardPlan]time.Time
+	recorded     map[string]standing
+	nextShow     time.Time
+	budgetsShown time.Time
 
 	stop       *Stop
 	cancelWork context.CancelCauseFunc
@@ -121,6 +128,7 @@ func newRunner(e *Experiment, o Options) *runner {
 		inbox:    make(chan func(), 256),
 		over:     make(chan struct{}),
 		hits:     newHitBook(o.Redact),
+		usual:    map[*SLO]usual{},
 		judged:   map[*Hypothesis]*HypothesisResult{},
 		held:     map[string]bool{},
 		settled:  map[*Hypothesis]bool{},
@@ -154,6 +162,7 @@ func (r *runner) begin() {
 // outcome is how far the phases came.
 type outcome struct {
 	unmet bool // the baseline did not hold; nothing was touched
+	shut  bool // the gate did not allow it; nothing was touched
 }
 
 func (r *runner) phases(ctx context.Context) (out outcome) {
@@ -173,6 +182,9 @@ func (r *runner) phases(ctx context.Context) (out outcome) {
 	if err := r.plan(ctx); err != nil {
 		if r.interrupted(ctx) {
 			return outcome{}
+		}
+		if errors.Is(err, errShut) {
+			return outcome{shut: true}
 		}
 		r.fail(err)
 		return outcome{}
@@ -286,7 +298,11 @@ func (r *runner) enter(phase Phase) {
 // brake for a wall that is hardly ever there.
 const usualRevert = 2 * time.Second
 
-// plan asks every fault whom it would hit, claims the targets and arms the
+// Reverting is an estimate of how long it takes from a stop until everything is proven
+// reverted.
+func (e *Experiment) Reverting() time.Duration { return min(usualRevert, e.RevertWithin) }
+
+// plan asks every fault whom it would hit, asks the gate, claims the targets and arms the
 // watchdog. It changes nothing in the world.
 func (r *runner) plan(ctx context.Context) error {
 	blueprint, err := Plan(ctx, r.e, r.o.Run)
@@ -295,7 +311,10 @@ func (r *runner) plan(ctx context.Context) error {
 		return err
 	}
 	r.slots, r.length = blueprint.Slots, blueprint.Length
-	r.history.Planned, r.history.Reverting = r.length, min(usualRevert, r.e.RevertWithin)
+	r.history.Planned, r.history.Reverting = r.length, r.e.Reverting()
+	if err := r.pass(ctx, blueprint); err != nil {
+		return err
+	}
 	var planned []Event
 	var all []Hit
 	watched := false
@@ -452,6 +471,8 @@ func (r *runner) verdict(out outcome) (Verdict, string) {
 		return Aborted, fmt.Sprintf("%s; %s %s later", r.stop.Cause, mended, seconds(r.stop.Took().Seconds()))
 	case r.stop != nil:
 		return Aborted, fmt.Sprintf("%s; %s", r.stop.Cause, mended)
+	case out.shut:
+		return Inconclusive, res.Gate.refusal()
 	}
 	for _, want := range []Verdict{Refuted, Inconclusive} {
 		for _, h := range res.Hypotheses {
@@ -468,24 +489,4 @@ func (r *runner) verdict(out outcome) (Verdict, string) {
 		return Inconclusive, "the scenario states no hypothesis"
 	}
 	return Held, "every hypothesis held; " + mended
-}
-
-// costs says what the run took of each SLO's budget.
-func (r *runner) costs() []SLOResult {
-	var list []SLOResult
-	for _, s := range r.e.SLOs {
-		cost := SLOResult{
-			Name: s.Name, Description: s.Description, Objective: s.Objective, Window: s.Window,
-			Rate: Float(r.history.Rate(s)), Spent: Float(math.NaN()),
-		}
-		if !r.history.Injected.IsZero() {
-			count := r.history.Latest(s, SinceInjection)
-			cost.Bad, cost.Total = count.Bad, count.Total
-			if rate := r.history.Rate(s); rate > 0 && count.Condition == OK {
-				cost.Spent = Float(count.Bad / (s.Budget() * rate * s.Window.Seconds()))
-			}
-		}
-		list = append(list, cost)
-	}
-	return list
 }

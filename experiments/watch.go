@@ -417,6 +417,7 @@ func (r *runner) look() {
 	if r.history.Injected.IsZero() || !r.history.Restored.IsZero() {
 		return
 	}
+	r.showBudgets()
 	for _, g := range r.e.Guards {
 		if r.dead[g] {
 			continue

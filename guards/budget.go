@@ -87,10 +87,7 @@ func (g *Budget) Judge(h *experiments.History) experiments.Reading {
 	}
 
 	failing := failingRate(h, g.SLO, count)
-	braking := pace(g.SLO) + h.Reverting
-	if g.Braking != nil {
-		braking = *g.Braking
-	}
+	braking := g.braking(h.Reverting)
 	used := (count.Bad + failing*braking.Seconds()) / allowed
 	reading := experiments.Reading{
 		// Leaves room for float noise, on the safe side.
@@ -179,4 +176,25 @@ func failingRate(h *experiments.History, s *experiments.SLO, count experiments.C
 	}
 	// A counter that vanished with its pod takes its errors along.
 	return max(count.Bad-before.Bad, 0) / apart
+}
+
+// Limit implements [experiments.Limiter]: what the run may spend, as a share of the
+// budget of the whole period.
+func (g *Budget) Limit(remaining float64, reverting time.Duration) experiments.SpendLimit {
+	limit := experiments.SpendLimit{SLO: g.SLO, Share: float64(g.Spend), Braking: g.braking(reverting)}
+	if g.Of == ofRemaining {
+		limit.Share *= remaining // NaN while unknown
+		if remaining < 0 {
+			limit.Share = 0
+		}
+	}
+	return limit
+}
+
+// braking is the time from the decision to stop until everything is proven reverted.
+func (g *Budget) braking(reverting time.Duration) time.Duration {
+	if g.Braking != nil {
+		return *g.Braking
+	}
+	return pace(g.SLO) + reverting
 }

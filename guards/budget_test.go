@@ -153,3 +153,26 @@ func TestBudgetsInTimeOfTotalOutage(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLimitThatABudgetGuardSets(t *testing.T) {
+	slo := &experiments.SLO{Name: "checkout", Objective: 0.999, Window: 30 * experiments.Day, Every: 5 * time.Second}
+	braking := 10 * time.Second
+	nan := math.NaN()
+	for name, c := range map[string]struct {
+		guard     Budget
+		remaining float64
+		share     float64
+		braking   time.Duration
+	}{
+		"of the window":                  {Budget{SLO: slo, Spend: 0.05}, 0.62, 0.05, 7 * time.Second},
+		"of what is left":                {Budget{SLO: slo, Spend: 0.05, Of: "remaining"}, 0.62, 0.031, 7 * time.Second},
+		"of what is left, which is none": {Budget{SLO: slo, Spend: 0.05, Of: "remaining"}, -0.62, 0, 7 * time.Second},
+		"of what nobody knows":           {Budget{SLO: slo, Spend: 0.05, Of: "remaining"}, nan, nan, 7 * time.Second},
+		"with a braking time":            {Budget{SLO: slo, Spend: 0.05, Braking: &braking}, nan, 0.05, 10 * time.Second},
+	} {
+		got := c.guard.Limit(c.remaining, 2*time.Second)
+		if got.SLO != slo || math.Abs(got.Share-c.share) > 1e-12 || math.IsNaN(got.Share) != math.IsNaN(c.share) || got.Braking != c.braking {
+			t.Errorf("%s: %+v, want %v and %v", name, got, c.share, c.braking)
+		}
+	}
+}

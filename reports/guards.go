@@ -61,6 +61,7 @@ func (o outliner) budgets() []budgetRow {
 		s := &o.r.SLOs[i]
 		row := budgetRow{Name: o.clean(s.Name), Spent: float64(s.Spent),
 			Objective: s.Objective.String() + " over " + sayDuration(s.Window)}
+		row.More = o.account(s)
 		row.Events = fmt.Sprintf("%s of %s failed", sayEvents(s.Bad), plural2(s.Total, "event"))
 		if s.Total > 0 {
 			row.Events += " (" + sayPercent(s.Bad/s.Total) + ")"

@@ -70,6 +70,7 @@ func writeJUnit(w io.Writer, r *experiments.Result) error {
 			{"origin", o.clean(r.Origin)}, {"version", o.clean(r.Version)},
 		},
 	}
+	suite.Properties = append(suite.Properties, o.accountProperties()...)
 	suite.Cases = append(suite.Cases, o.hypothesisCases()...)
 	suite.Cases = append(suite.Cases, o.guardCases()...)
 	suite.Cases = append(suite.Cases, o.hitCases()...)

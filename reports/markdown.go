@@ -79,6 +79,9 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	b.WriteString("## Impact\n\n")
 	for _, s := range o.Budgets {
 		fmt.Fprintf(&b, "- **%s** (%s): %s. %s\n", escape(s.Name), escape(s.Objective), escape(s.Events), escape(s.Words))
+		for _, text := range s.More {
+			fmt.Fprintf(&b, "  - %s\n", escape(text))
+		}
 	}
 	for _, j := range o.Journeys {
 		fmt.Fprintf(&b, "- **%s** (%s): %s\n", escape(j.Name), escape(j.Criticality), escape(j.Words))

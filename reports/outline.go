@@ -54,7 +54,8 @@ type guardRow struct {
 
 type budgetRow struct {
 	Name, Objective, Events, Words string
-	Spent                          float64 // share of the window's budget; NaN if unknown
+	More                           []string // what was expected, what is put down to the run, what follows
+	Spent                          float64  // share of the window's budget; NaN if unknown
 }
 
 // detail bounds an outline, so that no run makes a page nobody can open.
@@ -148,6 +149,7 @@ func (o outliner) facts() []fact {
 		{"Seed", strconv.FormatUint(r.Seed, 10)},
 		{"Host", o.clean(r.Host)},
 	}
+	list = append(list, o.gateFacts()...)
 	return slices.DeleteFunc(list, func(f fact) bool { return f.Value == "" })
 }
 

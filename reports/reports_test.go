@@ -295,7 +295,7 @@ func TestASuiteIsGreenOnlyIfTheVerdictIsHeld(t *testing.T) {
 		if green := suites.Failures+suites.Errors == 0; green != (r.Verdict == experiments.Held) {
 			t.Errorf("%s: green is %t for %s", name, green, r.Verdict)
 		}
-		if suites.Tests != len(suites.Suite.Cases) || len(suites.Suite.Properties) != 7 {
+		if suites.Tests != len(suites.Suite.Cases) || len(suites.Suite.Properties) != 7+len(outliner{r, detail{text: 2000}}.accountProperties()) {
 			t.Errorf("%s: %d tests, %d cases, %d properties", name, suites.Tests, len(suites.Suite.Cases), len(suites.Suite.Properties))
 		}
 	}

@@ -46,6 +46,9 @@ func (o outliner) rerun() rerun {
 	for _, name := range again.Secrets {
 		list.Notes = append(list.Notes, fmt.Sprintf("var.%s is secret, so its value is not stored: set GAMEDAY_VAR_%s in the environment before.", o.clean(name), o.clean(name)))
 	}
+	if g := o.r.Gate; g != nil && g.Override != nil {
+		list.Notes = append(list.Notes, "The error budget policy is asked again: an override is for one run.")
+	}
 	return list
 }
 

@@ -182,6 +182,7 @@ func all() map[string]*experiments.Result {
 	for name, r := range edges() {
 		list[name] = r
 	}
+	list["budgeted"], list["shut out"] = budgeted(), shutOut()
 	return list
 }
 

@@ -33,6 +33,9 @@ func (o outliner) headline() string {
 		return fmt.Sprintf("The experiment was stopped before its time, and %s.", o.mending())
 	case experiments.Inconclusive:
 		tried, _ := o.broken()
+		if o.shut() {
+			return "There is no answer: the error budget policy did not allow the experiment, so nothing was broken."
+		}
 		switch unmet := o.unmet(); {
 		case tried == 0 && unmet == experiments.Refuted:
 			return "There is no answer: the system was not healthy to begin with, so nothing was broken."

@@ -114,6 +114,10 @@ func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 	p.complete(s, out)
 	p.measured(s)
 	p.measuredGolden(s)
+	sound := !slices.ContainsFunc(p.list, func(d *hcl.Diagnostic) bool { return d.Severity == hcl.DiagError })
+	if at, given := out.given["policy"]; given && len(s.slos) == 0 && sound {
+		p.errorf(at, "Policy without a budget", "The scenario measures no slo, so the policy has no budget to go by. Name an slo in a hypothesis or a guard, such as guard \"budget\" \"allowance\" { slo = slo.name }, or take the policy out.")
+	}
 	return s.experiment
 }
 

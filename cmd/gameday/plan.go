@@ -22,7 +22,8 @@ func newPlanCommand(global *globalFlags) *cobra.Command {
 		Use:   "plan PATH...",
 		Short: "Show what would be hit, when, and how it is undone; change nothing",
 		Long: `plan looks up the targets of every fault and shows them in order, with the seed,
-how each hit is undone and what ends it if the runner dies. It changes nothing. A
+how each hit is undone and what ends it if the runner dies, what it may cost of the
+error budgets, and what their policies say to that. It changes nothing. A
 sandbox or a built-in toxiproxy that the scenario declares is started to look at,
 and stopped again.
 
@@ -94,7 +95,9 @@ func planAll(ctx context.Context, c *scenarios.Configuration, path string, v *va
 			problems = append(problems, fmt.Errorf("scenario %q: %w", e.Name, err))
 			continue
 		}
-		if err := printPlan(w, e, blueprint); err != nil {
+		reading := askGate(ctx, e, blueprint)
+		reading.Clean(redact.Func(c.Secrets()))
+		if err := printPlan(w, e, blueprint, reading); err != nil {
 			problems = append(problems, err)
 		}
 		planned = append(planned, plannedHits(e, blueprint))
@@ -119,7 +122,7 @@ func planAll(ctx context.Context, c *scenarios.Configuration, path string, v *va
 	return out.err
 }
 
-func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint) error {
+func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint, reading *experiments.GateReading) error {
 	out := &lines{w: w}
 	out.printf("scenario %s (%s)\n", e.Name, e.Origin)
 	if e.Description != "" {
@@ -179,6 +182,7 @@ func printPlan(w io.Writer, e *experiments.Experiment, b *experiments.Blueprint)
 		}
 		out.printf("  %s (%s%s)\n", g.Name, g.Kind, standard)
 	}
+	printOutlook(out, reading)
 	out.printf("\nNothing was changed.\n")
 	return out.err
 }

@@ -32,6 +32,9 @@ type runFlags struct {
 	out    string
 	selection
 
+	override string // why the gate is passed though it is shut
+	overrode *experiments.Override
+
 	baseline string // a run that this one must not be worse than, or "last-held"
 	replay   string // a run whose targets are hit again
 	// plan is what was read from the file planPath; replayed the result of the run replay.
@@ -75,6 +78,11 @@ A PATH that ends in .json is a plan file from ` + "`gameday plan --out`" + `: ex
 says is done, or nothing, and what is different by now is named. With --replay, the
 same places among the matching targets are hit as in an earlier run, with its seed.
 
+Where the scenario or an SLO that it measures names an error_budget_policy, what is
+left of the budgets must allow a game day, after the worst that it may cost; else
+the run ends inconclusive before anything is touched. --override "reason" lets it go
+on: reason and name stand in the report. It moves no guard.
+
 Ctrl-C, SIGTERM and ` + "`gameday abort`" + ` stop it: everything is mended, then reported. A
 second Ctrl-C stops waiting and says what is left.
 
@@ -84,6 +92,10 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 		Args:    wants(1, -1, "a PATH: a file, a directory, or the name of a shipped example such as quickstart"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			flags.seeded = cmd.Flags().Changed("seed")
+			var err error
+			if flags.overrode, err = newOverride(flags.override, cmd.Flags().Changed("override")); err != nil {
+				return &exitError{experiments.Invalid.ExitCode(), err}
+			}
 			return runPaths(cmd, global, &flags, paths)
 		},
 	}
@@ -91,6 +103,7 @@ Exit codes: 0 held, 1 refuted, 2 invalid (nothing was touched), 3 aborted,
 	flags.selection.flags(cmd)
 	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "write the events as lines of JSON")
 	cmd.Flags().BoolVar(&flags.plain, "plain", false, "write plain lines even on a terminal")
+	cmd.Flags().StringVar(&flags.override, "override", "", "go on where the error budget policies do not allow it, for this `reason`")
 	cmd.Flags().StringVar(&flags.replay, "replay", "", "hit the same places among the matching targets as this `run`, with its seed")
 	cmd.Flags().StringVar(&flags.baseline, "baseline", "", "compare with this earlier `run`, or with last-held, the newest of the same scenario that held; exit with 1 if anything is worse")
 	cmd.Flags().StringVar(&flags.out, "out", "", "also write the reports to this `folder`, a folder a run")
@@ -405,7 +418,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		}
 		b.flags.seedInto(e)
 		b.flags.fix(e, redact.Func(c.Secrets()))
-		s := &session{state: b.home, view: b.view, hurry: b.hurry, rerun: b.rerun(c, path, e)}
+		s := &session{state: b.home, view: b.view, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e)}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
 		if err != nil {

@@ -30,6 +30,8 @@ type session struct {
 	hurry  context.Context
 	redact func(string) string
 	rerun  *experiments.Rerun
+	// override is a person's word to go past the gate, nil without.
+	override *experiments.Override
 
 	run, dir string
 	journal  *journal.Journal
@@ -87,11 +89,13 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	stopListening := s.listenForAbort(ctx, cancel)
 	result = experiments.Run(ctx, e, experiments.Options{
 		Run: s.run, Version: version(), Host: host, PID: os.Getpid(), Rerun: s.rerun,
-		Journal: s.journal,
-		Watch:   s.watch,
-		Alive:   func() { s.lastAlive.Store(time.Now().UnixNano()) },
-		Redact:  s.redact,
-		Observe: observe,
+		Journal:  s.journal,
+		Watch:    s.watch,
+		Alive:    func() { s.lastAlive.Store(time.Now().UnixNano()) },
+		Redact:   s.redact,
+		Observe:  observe,
+		Gate:     askGate,
+		Override: s.override,
 		Arm: func(ctx context.Context) error {
 			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.alive, func() {
 				cancel(&experiments.StopRequest{Cause: "the watchdog process is gone, and with it what would end the faults if gameday died", At: time.Now()})
@@ -106,6 +110,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	if result.Stop != nil {
 		result.Stop.Cause = s.redact(result.Stop.Cause)
 	}
+	replayPages(ctx, result, e)
 	err = s.keepResult(result)
 	// From here on the watchdog may write the journal: it goes on mending what is left.
 	closed = true

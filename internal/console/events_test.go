@@ -104,6 +104,18 @@ func (t *tape) guard(name string, used float64, breached bool, text string) *tap
 	}})
 }
 
+func (t *tape) budget(series string, spent, allowance, remaining float64) *tape {
+	return t.add(experiments.Event{Type: experiments.EventBudget, Series: series, Budget: &experiments.BudgetLeft{
+		Period: "30d", Spent: experiments.Float(spent), Allowance: experiments.Float(allowance), Remaining: experiments.Float(remaining),
+	}})
+}
+
+func (t *tape) gate(decision experiments.GateDecision, why string, override *experiments.Override) *tape {
+	return t.add(experiments.Event{Type: experiments.EventGate, Gate: &experiments.GateReading{
+		At: t.at, Purpose: experiments.ForGameDay, Decision: decision, Why: why, Override: override,
+	}})
+}
+
 func (t *tape) stop(cause string) *tape {
 	return t.add(experiments.Event{Type: experiments.EventStop, Stop: &experiments.Stop{Cause: cause, Breach: t.at}})
 }
@@ -161,6 +173,7 @@ func disruptTape() *tape {
 	return t.step(loseAPod, experiments.Injected, "uid is gone").step(loseAPod, experiments.Verified, "a new pod is ready").
 		wait(5*time.Second).
 		availability(experiments.Held, 0.9967, 0).latency(experiments.Refuted, 0.69, true).
+		budget("slo.checkout", 0.003, 0.05, 0.62).
 		guard("page-worthy", 0.42, false, "burn 6.1 of 14.4 (1m), 5.8 (10s)").
 		guard("allowance", 0.06, false, "0.3% of the 30d budget spent, 4.7% left")
 }

@@ -67,6 +67,8 @@ func (v *plainView) Event(event experiments.Event) {
 		v.judgement(event)
 	case experiments.EventGuard:
 		v.guard(event)
+	case experiments.EventGate:
+		v.gate(event)
 	case experiments.EventStop:
 		v.line(event, "STOP: %s", event.Stop.Cause)
 	case experiments.EventNote:
@@ -153,6 +155,19 @@ func (v *plainView) guard(event experiments.Event) {
 	if event.Guard.Used >= plainUse && !v.run.near[event.Name] {
 		v.run.near[event.Name] = true
 		v.line(event, "guard %s: %s", event.Name, event.Guard.Text)
+	}
+}
+
+// gate tells what the error budget policies said, and who went past them. Where none
+// says anything, neither does this.
+func (v *plainView) gate(event experiments.Event) {
+	g := event.Gate
+	if g.Decision == experiments.GateOpen {
+		return
+	}
+	v.line(event, "gate %s: %s", g.Decision, g.Why)
+	if g.Override != nil {
+		v.line(event, "gate overridden by %s: %s", g.Override.By, g.Override.Reason)
 	}
 }
 

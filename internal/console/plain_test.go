@@ -66,6 +66,8 @@ func TestWhatPlainSays(t *testing.T) {
 		{"what may yet hold is not called refuted", newTape().begin("x").enter(experiments.PhaseRecover).latency(experiments.Refuted, 1, false), map[string]int{"does not hold yet: p95": 1, "refuted": 0}},
 		{"a revert that fails again and again in the same words is told once", abortedTape().step(latePayments, experiments.Stuck, "remove the toxic: connect to 127.0.0.1:8474: connection refused"), map[string]int{"fault late-payments stuck: proxy payments: remove the toxic": 1}},
 		{"in other words it is told again", abortedTape().step(latePayments, experiments.Stuck, "timeout"), map[string]int{"late-payments stuck": 2}},
+		{"a gate that was overridden is told, with who did it", newTape().begin("x").gate(experiments.GateRefused, "slo.a is in red", &experiments.Override{Reason: "it must be", By: "ada@ops"}), map[string]int{"gate refused: slo.a is in red": 1, "gate overridden by ada@ops: it must be": 1}},
+		{"a gate that nobody keeps is not told", newTape().begin("x").gate(experiments.GateOpen, "no policy is named", nil), map[string]int{"gate": 0}},
 		{"a guard is told once when it comes near its limit", newTape().begin("x").guard("g", 0.4, false, "4 of 10").guard("g", 0.6, false, "6 of 10").guard("g", 0.7, false, "7 of 10"), map[string]int{"guard g: 6 of 10": 1, "guard": 1}},
 		{"the cause of a stop cannot be overlooked", abortedTape(), map[string]int{"STOP: guard page-worthy: burn 24.1": 1}},
 		{"a hit that is over at once is not mended", disruptTape(), map[string]int{"lose-a-pod mended": 0, "lose-a-pod injected": 1}},

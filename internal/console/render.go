@@ -110,7 +110,7 @@ func (s screen) run(run *liveRun, room int) []string {
 		}
 		below = append(below, s.palette.faint(help))
 	}
-	lines = append(lines, fit([]section{s.hypotheses(run), s.hits(run), s.guards(run)}, room-len(lines)-len(below))...)
+	lines = append(lines, fit([]section{s.hypotheses(run), s.hits(run), s.budgets(run), s.guards(run)}, room-len(lines)-len(below))...)
 	if room > len(lines)+len(below) {
 		lines = append(lines, "")
 	}

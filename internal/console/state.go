@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -26,6 +27,7 @@ type liveRun struct {
 	hypotheses    []*liveHypothesis
 	hits          []*liveHit
 	guards        []*liveGuard
+	budgets       []*liveBudget
 	tracks        map[string]*track // by the name of the series
 	stop, note    string
 	verdict       experiments.Verdict
@@ -106,6 +108,14 @@ func (r *liveRun) event(e experiments.Event) {
 	case experiments.EventGuard:
 		if e.Guard != nil {
 			r.guard(clean(e.Name), *e.Guard)
+		}
+	case experiments.EventBudget:
+		if e.Budget != nil {
+			r.budget(clean(e.Series), *e.Budget)
+		}
+	case experiments.EventGate:
+		if g := e.Gate; g != nil && g.Override != nil {
+			r.note = clean(fmt.Sprintf("%s overrode the gate (%s): %s", g.Override.By, g.Decision, g.Override.Reason))
 		}
 	case experiments.EventStop:
 		if e.Stop != nil {
