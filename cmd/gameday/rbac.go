@@ -37,8 +37,9 @@ which the scenarios of each PATH run on Kubernetes: what their faults need to br
 and to mend, and their probes to look. Nothing is contacted. Each rule says what it
 is for.
 
-With --optional it adds, marked as such, what following the pods that are hit is better
-with: to watch pods rather than list them, and to read events. Nothing asks for these.
+With --optional it adds, marked as such, what following the pods that are hit is
+better with: to watch pods rather than list them, and to read events. Nothing asks
+for these.
 
 With --admission-policy it adds a ValidatingAdmissionPolicy that holds the account
 to namespaces that opted in by a label, whatever rights it has or gets.
