@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func place(key, text string) string { return placeMark(key) + text + endMark }
+func filledPlace(key, text string) string { return placeMark(key) + text + endMark }
 
 func TestActionItemsAreReadFromTheirTable(t *testing.T) {
 	for _, test := range []struct {
@@ -28,7 +28,7 @@ func TestActionItemsAreReadFromTheirTable(t *testing.T) {
 			[]ActionItem{{Action: "a", Owner: "ada", Line: 4}, {Action: "b", Owner: "bob", Line: 10}}},
 		{"a table of something else", "| Cost | Owner |\n|---|---|\n| 3 | ada |\n", nil},
 	} {
-		got := ActionItems([]byte(place(PlaceActions, test.text)))
+		got := ActionItems([]byte(filledPlace(PlaceActions, test.text)))
 		if len(got) != len(test.want) {
 			t.Errorf("%s: %+v", test.name, got)
 			continue
@@ -57,7 +57,7 @@ func TestADueDateIsADate(t *testing.T) {
 
 func TestAVeryLongTableIsReadInOnePass(t *testing.T) {
 	text := "| Action | Owner |\n|---|---|\n" + strings.Repeat("| "+strings.Repeat("a|", 200)+"\n", 2000)
-	if got := ActionItems([]byte(place(PlaceActions, text))); len(got) != 2000 {
+	if got := ActionItems([]byte(filledPlace(PlaceActions, text))); len(got) != 2000 {
 		t.Errorf("%d items", len(got))
 	}
 }
