@@ -135,8 +135,6 @@ func (t *sheet) markdown(b *strings.Builder) {
 func (c cell) markdown(head bool) string {
 	text := escapeWithin(c.Value)
 	switch {
-	case c.Code:
-		text = code(c.Value)
 	case head || c.Pill:
 		text = "**" + text + "**"
 	case c.Class == "", c.Class == "held":

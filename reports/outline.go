@@ -81,7 +81,6 @@ type cell struct {
 	Class         string // of a verdict: "held"
 	Letter        string // that names a fault in pictures
 	Pill          bool   // the value is a verdict
-	Code          bool   // the value is a name of the language
 	Gap           bool   // the row stands for rows that were left out
 }
 

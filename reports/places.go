@@ -213,12 +213,58 @@ func (d *Document) at(key string) (string, int) {
 // Lossy tells whether rendering again would lose something that people wrote.
 func (d *Document) Lossy() bool { return d.Edited || len(d.Problems) > 0 }
 
+// Merge gives what theirs holds with what mine changed since base. Places that both
+// changed, to different texts, are conflicts; there theirs stays.
+func Merge(base, mine, theirs *Document) (merged *Document, conflicts []string) {
+	merged = &Document{}
+	for _, key := range PlaceKeys() {
+		was, is, other := base.Text(key), mine.Text(key), theirs.Text(key)
+		text := other
+		switch {
+		case is == was || is == other:
+		case other == was:
+			text = is
+		default:
+			conflicts = append(conflicts, key)
+		}
+		if text != "" {
+			merged.places = append(merged.places, written{key: key, text: text})
+		}
+	}
+	return merged, conflicts
+}
+
+// Overlay gives what is written in over and, where nothing is, what is in under.
+func Overlay(under, over *Document) *Document {
+	all := &Document{}
+	for _, key := range PlaceKeys() {
+		text := over.Text(key)
+		if text == "" {
+			text = under.Text(key)
+		}
+		if text != "" {
+			all.places = append(all.places, written{key: key, text: text})
+		}
+	}
+	return all
+}
+
+// Empty tells whether nobody has written into a place.
+func (d *Document) Empty() bool {
+	return !slices.ContainsFunc(PlaceKeys(), func(key string) bool { return d.Text(key) != "" })
+}
+
 // withoutHint is a text without the line that asks for it, and nothing where there is
 // only white space besides.
 func withoutHint(text string) string {
+	if !strings.Contains(text, hintBegin) && strings.TrimSpace(text) != "" {
+		return text
+	}
 	var b strings.Builder
+	asked := false // the empty line behind a hint is part of it
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, hintBegin) {
+		asked = strings.HasPrefix(line, hintBegin) || asked && strings.TrimSpace(line) == ""
+		if !asked {
 			b.WriteString(line)
 		}
 	}

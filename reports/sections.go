@@ -51,11 +51,11 @@ func (o outliner) hypothesisSection() []block {
 func (o outliner) scopeSection() []block {
 	t := &sheet{
 		Caption: "Faults: what was planned, and what came of it",
-		Columns: []column{{"Fault", declared}, {"Kind", declared}, {"Planned", declared}, {"Actual", measured}},
+		Columns: []column{{"Fault", declared}, {"Planned", declared}, {"Actual", measured}},
 		None:    noFaults,
 	}
 	for i, f := range o.faults() {
-		t.Rows = append(t.Rows, []cell{{Value: f.Name, Letter: f.Letter}, {Value: f.Kind, Code: true}, {Value: f.Planned, Detail: f.Schedule}, {Value: f.Outcome, Detail: o.lasted(&o.r.Faults[i])}})
+		t.Rows = append(t.Rows, []cell{{Value: f.Name, Detail: f.Kind, Letter: f.Letter}, {Value: f.Planned, Detail: f.Schedule}, {Value: f.Outcome, Detail: o.lasted(&o.r.Faults[i])}})
 	}
 	if left := len(o.r.Faults) - len(t.Rows); left > 0 {
 		t.More = plural(left, "more fault") + " in result.json."

@@ -221,12 +221,15 @@ func (o outliner) decided(people *Document) []fact {
 // firstLine is the first line of a text with something on it, without its markup.
 func firstLine(text string) string {
 	for line := range strings.Lines(text) {
-		if line = plain(strings.TrimLeft(line, "#>-*+ \t")); line != "" {
+		line = strings.TrimLeft(strings.TrimSpace(line), "#>-+ \t")
+		if line = plain(emphasis.Replace(strings.TrimPrefix(line, "* "))); line != "" {
 			return line
 		}
 	}
 	return ""
 }
+
+var emphasis = strings.NewReplacer("**", "", "__", "", "`", "")
 
 func (o outliner) severityBlocks(people *Document) []block {
 	level, why := o.proposeSeverity()
