@@ -24,7 +24,7 @@ type wordingRule struct {
 }
 
 const (
-	subject = `(?:he|she|they|we|you|somebody|someone|nobody|everybody|everyone|(?:the |an |our )?(?:on-?call|operator|engineer|developer|admin(?:istrator)?|sre|dev|ops|team|user|intern|person|reviewer)s?)`
+	subject = `(?:he|she|they|we|you|somebody|someone|nobody|everybody|everyone|(?:the |an |our )?(?:on-?call|operator|engineer|developer|admin(?:istrator)?|sre|dev|ops|team|intern|person|reviewer)s?)`
 	hasNot  = `(?:n't|n’t| not)`
 )
 
@@ -55,6 +55,7 @@ var wordingRules = []wordingRule{
 // Code is left alone.
 func Lint(text string, first int, names []string) []Wording {
 	var list []Wording
+	text = text[:min(len(text), mostLinted)]
 	rules := slices.Concat(wordingRules, nameRules(names))
 	fenced := false
 	number := first - 1
@@ -81,7 +82,7 @@ func Lint(text string, first int, names []string) []Wording {
 				for i := at[0]; i < at[1]; i++ {
 					taken[i] = true
 				}
-				list = append(list, Wording{number, clean(line[at[0]:at[1]], 80), r.why, r.better})
+				list = append(list, Wording{number, clean(strings.Trim(line[at[0]:at[1]], " ,.;:!?()*_"), 80), r.why, r.better})
 			}
 		}
 	}
@@ -89,8 +90,11 @@ func Lint(text string, first int, names []string) []Wording {
 	return list
 }
 
-// longestLinted is how much of a line is looked at; nobody words a longer one by hand.
-const longestLinted = 10_000
+// How much is looked at: of a text, and of a line. Nobody words more by hand.
+const (
+	mostLinted    = 64 << 10
+	longestLinted = 4 << 10
+)
 
 // spans is code within a line.
 var spans = regexp.MustCompile("`[^`\n]*`")
@@ -109,7 +113,7 @@ func nameRules(names []string) []wordingRule {
 		better := "say what the system let happen, and why the action made sense; a role is enough where somebody has to be named"
 		for _, pattern := range []string{
 			quoted + `(?:'s|’s)? (?:\w+ )?(?:forgot|failed|broke|caused|deleted|misconfigured|mistyped|overlooked|ignored|neglected|missed|crashed|fault|mistake|error|did(?:n't|n’t| not)|was (?:wrong|responsible|careless)|messed up|screwed up|took down|pushed (?:a |the )?(?:bad|broken|wrong))\b`,
-			`(?:because of|due to|blame|caused by|thanks to|fault of|error of|mistake by|error by) @?` + regexp.QuoteMeta(name) + `(?:$|[^\pL\pN_])`,
+			`(?:because of|due to|blame|caused by|fault of|error of|mistake by|error by) @?` + regexp.QuoteMeta(name) + `(?:$|[^\pL\pN_])`,
 		} {
 			if compiled, err := regexp.Compile(`(?i)` + pattern); err == nil {
 				list = append(list, wordingRule{compiled, why, better})

@@ -80,9 +80,11 @@ func Check(r *experiments.Result, markdown []byte, strict bool) []Finding {
 // checkActions wants one action item that somebody has taken until a date, if any is
 // needed, and dates that are dates.
 func checkActions(d *Document, needed bool, add func(line int, place string, warning bool, format string, values ...any)) {
-	complete := false
+	complete, told := false, false
 	for _, item := range d.actionItems() {
 		_, dated := item.DueDate()
+		taken := !item.Proposed && !item.Done
+		told = told || taken && (item.Owner == "" || !dated)
 		switch {
 		case item.Proposed, item.Done && item.Owner != "":
 			complete = complete || item.Done
@@ -96,7 +98,7 @@ func checkActions(d *Document, needed bool, add func(line int, place string, war
 			complete = true
 		}
 	}
-	if needed && !complete {
+	if needed && !complete && !told {
 		add(d.line(PlaceActions), PlaceActions, false, "%s has no action item with an owner and a due date: take a proposal by putting in both, or write one", PlaceActions)
 	}
 }

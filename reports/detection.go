@@ -54,11 +54,12 @@ func (o outliner) detected() []fact {
 		return list
 	}
 	// A statement did not hold and nothing said so while it went on.
-	text := "No guard watched."
-	closest := -1
+	text := "No guard of the scenario watched for it."
+	closest, own := -1, false
 	for i := range o.r.Guards {
 		g := &o.r.Guards[i]
-		if g.Worst != nil && g.Worst.Used.Known() && (closest < 0 || g.Worst.Used > o.r.Guards[closest].Worst.Used) {
+		own = own || !g.Default
+		if !g.Default && g.Worst != nil && g.Worst.Used.Known() && (closest < 0 || g.Worst.Used > o.r.Guards[closest].Worst.Used) {
 			closest = i
 		}
 	}
@@ -66,7 +67,7 @@ func (o outliner) detected() []fact {
 	case closest >= 0:
 		g := &o.r.Guards[closest]
 		text = fmt.Sprintf("No guard fired, although a hypothesis did not hold. The closest was %s, with %s of its limit taken.", quoted(o.clean(g.Name)), sayPercent(float64(g.Worst.Used)))
-	case len(o.r.Guards) > 0:
+	case own:
 		text = "No guard fired, although a hypothesis did not hold."
 	}
 	return append(list, fact{"Could it have been noticed", text, derived})

@@ -37,6 +37,7 @@ type page struct {
 // part is a section on the page.
 type part struct {
 	ID, Title string
+	Mark      mark
 	Blocks    []shown
 }
 
@@ -99,7 +100,7 @@ func newPage(r *experiments.Result, d detail, people *Document) (p page, written
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",
 	}
 	for _, s := range p.Sections {
-		one := part{ID: s.ID, Title: s.Title}
+		one := part{ID: s.ID, Title: s.Title, Mark: s.Mark}
 		for _, b := range s.Blocks {
 			k := shown{block: b}
 			switch {

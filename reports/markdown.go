@@ -43,7 +43,7 @@ func writeMarkdownWith(w io.Writer, r *experiments.Result, people *Document) err
 			}
 		}
 		if part.Len() > 0 { // a section of pictures has nothing to say here
-			fmt.Fprintf(&b, "## %s\n\n%s", s.Title, part.String())
+			fmt.Fprintf(&b, "## %s\n\n%s", s.Mark.beside(s.Title), part.String())
 		}
 	}
 	fmt.Fprintf(&b, "Written by gameday %s from result.json of run %s. What stands between two place comments is kept when it is rendered again.\n\n", escape(cmp.Or(o.Version, "of unknown version")), code(o.Run))
@@ -144,7 +144,7 @@ func (c cell) markdown(head bool) string {
 	if c.Letter != "" {
 		text = c.Letter + " " + text
 	}
-	return join2(text, escapeWithin(c.Detail))
+	return join2(c.Mark.beside(text), escapeWithin(c.Detail))
 }
 
 // join2 puts the second text on a line of its own, inside a table cell too.

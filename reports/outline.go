@@ -34,6 +34,7 @@ type fact struct {
 // section is a part of the report under its heading.
 type section struct {
 	ID, Title string // "impact", "Impact"
+	Mark      mark   // where all of it is of one kind
 	Blocks    []block
 }
 
@@ -81,6 +82,7 @@ type cell struct {
 	Class         string // of a verdict: "held"
 	Letter        string // that names a fault in pictures
 	Pill          bool   // the value is a verdict
+	Mark          mark   // where it is not that of the column
 	Gap           bool   // the row stands for rows that were left out
 }
 

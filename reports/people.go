@@ -41,12 +41,19 @@ const mostWritten = 32 << 10
 func peopleHTML(text string) (template.HTML, error) {
 	cut := len(text) > mostWritten
 	if cut {
-		text = text[:mostWritten]
-		text = text[:strings.LastIndexByte(text, '\n')+1]
+		text = strings.ToValidUTF8(text[:mostWritten], "")
+		if end := strings.LastIndexByte(text, '\n'); end > 0 {
+			text = text[:end+1]
+		}
 	}
 	var b bytes.Buffer
 	if err := peopleMarkdown.Convert([]byte(visible(text)), &b); err != nil {
 		return "", fmt.Errorf("rendering what people wrote: %w", err)
+	}
+	// Thousands of nested quotations are nothing that a person wrote to be read.
+	if b.Len() > 3*mostWritten {
+		b.Reset()
+		b.WriteString("<pre>" + html.EscapeString(visible(text)) + "</pre>")
 	}
 	if cut {
 		b.WriteString("<p class=\"more\">The rest is in report.md.</p>")

@@ -14,24 +14,24 @@ import (
 // sections is the report after its first screen, in the order in which it is read.
 func (o outliner) sections(people *Document) []section {
 	return []section{
-		{"summary", "Summary", []block{{Facts: slices.Concat(o.summary(), o.decided(people))}, {Picture: "timeline"}, {About: o.facts()}}},
-		{"hypotheses", "Hypotheses", o.hypothesisSection()},
-		{"measured", "What was measured", []block{{Picture: "charts"}}},
-		{"scope", "Scope and blast radius", o.scopeSection()},
-		{"method", "Method and proof", o.methodSection()},
-		{"timeline", "Timeline", o.timelineSection()},
-		{"impact", "Impact", o.impactSection(people)},
-		{"detection", "Detection", o.detectionSection(people)},
-		{"response", "Response and recovery", o.responseSection(people)},
-		{"root-cause", "Root cause", []block{wantedPlace(people, PlaceCause, "")}},
-		{"well", "What held", []block{bullets(items(o.well(), derived), nothingWell), wantedPlace(people, PlaceWell, "What went well")}},
-		{"wrong", "What did not hold", []block{bullets(items(o.wrong(), derived), nothingWrong), wantedPlace(people, PlaceWrong, "What went wrong")}},
-		{"surprises", "Surprises and luck", []block{bullets(items(o.surprises(), derived), "Nothing that was measured stands out."), wantedPlace(people, PlaceSurprises, "")}},
-		{"actions", "Action items", o.actionSection(people)},
-		{"lessons", "Lessons learned", []block{wantedPlace(people, PlaceLessons, "")}},
-		{"prevention", "Prevention", []block{wantedPlace(people, PlacePrevent, "")}},
-		{"evidence", "Limits of the evidence", []block{bullets(items(o.evidence(), derived), "")}},
-		{"again", "Run it again", o.againSection()},
+		{"summary", "Summary", "", []block{{Facts: slices.Concat(o.summary(), o.decided(people))}, {Picture: "timeline"}, {About: o.facts()}}},
+		{"hypotheses", "Hypotheses", "", o.hypothesisSection()},
+		{"measured", "What was measured", "", []block{{Picture: "charts"}}},
+		{"scope", "Scope and blast radius", "", o.scopeSection()},
+		{"method", "Method and proof", "", o.methodSection()},
+		{"timeline", "Timeline", "", o.timelineSection()},
+		{"impact", "Impact", "", o.impactSection(people)},
+		{"detection", "Detection", "", o.detectionSection(people)},
+		{"response", "Response and recovery", "", o.responseSection(people)},
+		{"root-cause", "Root cause", human, []block{wantedPlace(people, PlaceCause, "")}},
+		{"well", "What held", "", []block{bullets(items(o.well(), derived), nothingWell), wantedPlace(people, PlaceWell, "What went well")}},
+		{"wrong", "What did not hold", "", []block{bullets(items(o.wrong(), derived), nothingWrong), wantedPlace(people, PlaceWrong, "What went wrong")}},
+		{"surprises", "Surprises and luck", "", []block{bullets(items(o.surprises(), derived), "Nothing that was measured stands out."), wantedPlace(people, PlaceSurprises, "What surprised people")}},
+		{"actions", "Action items", human, o.actionSection(people)},
+		{"lessons", "Lessons learned", human, []block{wantedPlace(people, PlaceLessons, "")}},
+		{"prevention", "Prevention", human, []block{wantedPlace(people, PlacePrevent, "")}},
+		{"evidence", "Limits of the evidence", "", []block{bullets(items(o.evidence(), derived), "")}},
+		{"again", "Run it again", "", o.againSection()},
 	}
 }
 
@@ -192,7 +192,7 @@ func (o outliner) timelineSection() []block {
 		None:    "Nothing was recorded.",
 	}
 	for _, m := range o.moments() {
-		t.Rows = append(t.Rows, []cell{{Value: m.Clock, Gap: m.Gap}, {Value: m.Offset}, {Value: m.Mark.beside(m.Source)}, {Value: m.Text}})
+		t.Rows = append(t.Rows, []cell{{Value: m.Clock, Gap: m.Gap}, {Value: m.Offset}, {Value: m.Source, Mark: m.Mark}, {Value: m.Text}})
 	}
 	var blocks []block
 	if len(t.Rows) > 0 {
