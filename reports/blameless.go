@@ -42,6 +42,7 @@ var wordingRules = []wordingRule{
 	rule(`(?:careless|negligen|reckless|sloppy|sloppi|lazy|lazi|incompeten|stupid|idiot|clueless|unprofessional|irresponsib)\w*`, "it judges a person", "describe the conditions: the load, the time of the day, what the tools showed"),
 	rule(`(?:to blame|at fault|culprits?|whose fault|(?:his|her|their|your) (?:fault|mistake|error)|blames? (?:him|her|them)|guilty)\b`, "it looks for who, and learning needs how", "say which conditions came together"),
 	rule(subject+` (?:\w+ )?(?:forgot|forgets|neglected|overlooked|ignored|misjudged|missed|failed to|didn(?:'|’)t bother|screwed up|messed up|broke)\b`, "it makes a person's memory or attention the cause", "say what the system left to memory: “the step is in no checklist, and nothing warns without it”"),
+	rule(`\w+ (?:forgot|forgets|has forgotten|had forgotten)\b`, "it makes a person's memory or attention the cause", "say what the system left to memory: “the step is in no checklist, and nothing warns without it”"),
 	rule(subject+` (?:did`+hasNot+`|should`+hasNot+`?) (?:check|test|follow|read|notice|know|understand|think|care|ask|realise|realize)\b`, "it tells what somebody did not do, and not what they did and why", "say what was done instead, and why it made sense: what was shown, what was urgent"),
 	rule(`(?:fail(?:ed|ure)s?|neglect(?:ed)?) to (?:follow|check|test|read|notice|verify|ask|think|communicate|realise|realize)\b`, "it measures people by a plan that they may not have had", "say what they followed instead, and what made it fit"),
 	rule(`(?:lost|lack of|poor) (?:situational awareness|attention|discipline|judge?ment|common sense)\b`, "it names a person's state as the cause, and nothing can be built on it", "say which signal was missing, late or drowned in others"),
@@ -56,7 +57,7 @@ var wordingRules = []wordingRule{
 func Lint(text string, first int, names []string) []Wording {
 	var list []Wording
 	text = text[:min(len(text), mostLinted)]
-	rules := slices.Concat(wordingRules, nameRules(names))
+	rules := slices.Concat(nameRules(names), wordingRules)
 	fenced := false
 	number := first - 1
 	for line := range strings.Lines(text) {

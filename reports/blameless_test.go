@@ -18,6 +18,7 @@ func TestWordingThatLooksForWhoIsFound(t *testing.T) {
 		{"a careless change", "careless"},
 		{"The engineer forgot to set the timeout.", "The engineer forgot"},
 		{"Somebody forgot it", "Somebody forgot"},
+		{"Grace forgot the limit", "Grace forgot"},
 		{"He ignored the page", "He ignored"},
 		{"The on-call failed to notice it", "The on-call failed to"},
 		{"They failed to follow the runbook", "They failed to"},
