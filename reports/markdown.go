@@ -47,7 +47,7 @@ func writeMarkdownWith(w io.Writer, r *experiments.Result, people *Document) err
 		}
 	}
 	fmt.Fprintf(&b, "Written by gameday %s from result.json of run %s. What stands between two place comments is kept when it is rendered again.\n\n", escape(cmp.Or(o.Version, "of unknown version")), code(o.Run))
-	if _, err := io.WriteString(w, sealed(b.String(), proposals)); err != nil {
+	if _, err := io.WriteString(w, sealed(b.String(), digest(r.Run), proposals)); err != nil {
 		return fmt.Errorf("writing the Markdown report of run %s: %w", r.Run, err)
 	}
 	return nil

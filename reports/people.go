@@ -67,6 +67,10 @@ var peopleMarkdown = goldmark.New(
 	goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(harmless{}, 100))),
 )
 
+// Visible is a text that people wrote, safe to show on a terminal: without escapes and
+// characters that nobody sees.
+func Visible(text []byte) []byte { return []byte(visible(string(text))) }
+
 // visible is a text without terminal escapes and characters that nobody sees.
 func visible(text string) string {
 	var b strings.Builder

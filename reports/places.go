@@ -79,6 +79,7 @@ type Document struct {
 	Problems []DocumentProblem
 	// Edited tells that somebody changed what is not in a place.
 	Edited bool
+	run    string // the digest of the name of its run, empty where it does not say
 }
 
 // DocumentProblem is a mark that is not as it was written.
@@ -97,8 +98,8 @@ type written struct {
 var (
 	opening = regexp.MustCompile(`^ {0,3}<!--[ \t]*place:[ \t]*([A-Za-z0-9_-]{1,64})[ \t]*-->[ \t]*$`)
 	closing = regexp.MustCompile(`^ {0,3}<!--[ \t]*end[ \t]*-->[ \t]*$`)
-	// seal is the last line of a report: the digest of all that is not in a place, and
-	// that of each proposal in one.
+	// seal is the last line of a report: the digest of all that is not in a place, that of
+	// the name of the run, and that of each proposal in a place.
 	seal = regexp.MustCompile(`^<!-- gameday:seal ([0-9a-f]{16})((?: [a-z-]+=[0-9a-f]{16})*) -->\s*$`)
 )
 
@@ -110,7 +111,7 @@ func placeMark(key string) string { return "<!-- place: " + key + " -->\n" }
 // which nobody wrote into a place.
 func Read(markdown []byte) *Document {
 	s := scan(markdown)
-	d := &Document{Problems: s.problems, Edited: s.seal != digest(s.rest)}
+	d := &Document{Problems: s.problems, Edited: s.seal != digest(s.rest), run: s.proposals[sealedRun]}
 	seen := map[string]bool{}
 	for _, w := range s.places {
 		if !seen[w.key] {
@@ -295,11 +296,18 @@ func digest(text string) string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
+// sealedRun stands in a seal before the digest of the name of the run.
+const sealedRun = "run"
+
+// Of tells whether a document can be the report of a run: it says so, or does not say of
+// which run it is.
+func (d *Document) Of(run string) bool { return d == nil || d.run == "" || d.run == digest(run) }
+
 // sealed ends a Markdown report with the digests by which later changes are noticed:
 // that of what is in no place, and those of the places that hold a proposal.
-func sealed(markdown string, proposals []string) string {
+func sealed(markdown, run string, proposals []string) string {
 	s := scan([]byte(markdown))
-	line := "<!-- gameday:seal " + digest(s.rest)
+	line := "<!-- gameday:seal " + digest(s.rest) + " " + sealedRun + "=" + run
 	for _, key := range proposals {
 		for _, w := range s.places {
 			if w.key == key {
@@ -314,8 +322,8 @@ func sealed(markdown string, proposals []string) string {
 // a secret.
 func Reseal(markdown []byte) []byte {
 	s := scan(markdown)
-	if s.seal == "" {
+	if s.seal == "" || s.proposals[sealedRun] == "" {
 		return markdown
 	}
-	return []byte(sealed(s.unsealed, slices.Sorted(maps.Keys(s.proposals))))
+	return []byte(sealed(s.unsealed, s.proposals[sealedRun], slices.Sorted(maps.Keys(s.proposals))))
 }

@@ -242,6 +242,17 @@ func TestTakingOutASecretIsNoChangeOfAReport(t *testing.T) {
 	}
 }
 
+func TestAReportKnowsItsRun(t *testing.T) {
+	r := run(experiments.Held)
+	d := Read(render(t, "markdown", r))
+	if !d.Of(r.Run) || d.Of("another") || !Read([]byte("# mine\n")).Of("another") || d.Lossy() {
+		t.Errorf("run %q", d.run)
+	}
+	if again := Read(Reseal(render(t, "markdown", r))); !again.Of(r.Run) || again.Of("another") || again.Lossy() {
+		t.Errorf("sealed anew: run %q", again.run)
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(string(mustRender(f)))
 	f.Add("<!-- place: lessons -->\na\n<!-- end -->\n<!-- gameday:seal 0123456789abcdef -->\n")

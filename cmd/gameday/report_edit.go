@@ -67,6 +67,9 @@ func (r *runReport) takeFrom(cmd *cobra.Command, path string) error {
 		p := mine.Problems[0]
 		return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("%s:%d: %s; mend that, so that nothing is lost", path, p.Line, p.Text)}
 	}
+	if !mine.Of(r.result.Run) {
+		return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("%s is the report of another run than %s", path, r.result.Run)}
+	}
 	if mine.Empty() {
 		return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("nothing is written in a place of %s: text between <!-- place: root-cause --> and <!-- end --> is", path)}
 	}

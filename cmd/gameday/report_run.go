@@ -107,7 +107,16 @@ func (r *runReport) render(ctx context.Context, format reports.Format, path stri
 	}
 	people := reports.Read(text)
 	if path == "" {
-		return format.WriteWith(out, r.result, people)
+		if _, yes := isTerminal(out); !yes {
+			return format.WriteWith(out, r.result, people)
+		}
+		// What people wrote is theirs in a file; on a terminal it could move the cursor.
+		var b bytes.Buffer
+		if err := format.WriteWith(&b, r.result, people); err != nil {
+			return err
+		}
+		_, err := out.Write(reports.Visible(b.Bytes()))
+		return err
 	}
 	if format.Name == "markdown" {
 		there, err := os.ReadFile(path)
@@ -116,13 +125,16 @@ func (r *runReport) render(ctx context.Context, format reports.Format, path stri
 		}
 		if len(there) > 0 {
 			over := reports.Read(there)
-			if people = reports.Overlay(people, over); over.Lossy() {
+			if over.Of(r.result.Run) {
+				people = reports.Overlay(people, over)
+			}
+			if over.Lossy() || !over.Of(r.result.Run) {
 				kept, err := keepBeside(path, there)
 				if err != nil {
 					return err
 				}
 				tell := &lines{w: told}
-				tell.printf("gameday: %s had text outside of its places; it is kept as %s\n", path, kept)
+				tell.printf("gameday: %s was the report of another run, or had text outside of its places; it is kept as %s\n", path, kept)
 				if tell.err != nil {
 					return tell.err
 				}

@@ -148,7 +148,7 @@ var reportNames = map[string]string{"json": "result.json", "markdown": "report.m
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
 	formats := reports.Formats()
 	problems := make([]error, len(formats)+2)
-	people, err := writtenIn(filepath.Join(dir, reportNames["markdown"]))
+	people, err := writtenIn(filepath.Join(dir, reportNames["markdown"]), result.Run)
 	problems[len(formats)+1] = err
 	// Side by side, so that they wait for the disk together.
 	var writers sync.WaitGroup
@@ -186,9 +186,9 @@ func writeFormat(file *os.File, format reports.Format, result *experiments.Resul
 	return err
 }
 
-// writtenIn reads what people wrote into a report. Where they changed more than its
-// places, the whole text is kept beside it.
-func writtenIn(path string) (*reports.Document, error) {
+// writtenIn reads what people wrote into the report of a run. Where they changed more than
+// its places, or it is that of another run, the whole text is kept beside it.
+func writtenIn(path, run string) (*reports.Document, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -197,8 +197,11 @@ func writtenIn(path string) (*reports.Document, error) {
 		return nil, fmt.Errorf("read what people wrote: %w", err)
 	}
 	people := reports.Read(text)
-	if people.Lossy() {
-		_, err = keepBeside(path, text)
+	if people.Of(run) && !people.Lossy() {
+		return people, nil
+	}
+	if _, err = keepBeside(path, text); !people.Of(run) {
+		people = nil
 	}
 	return people, err
 }
