@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -32,24 +33,27 @@ func rule(pattern, why, better string) wordingRule {
 	return wordingRule{regexp.MustCompile(`(?i)\b` + pattern), why, better}
 }
 
-var wordingRules = []wordingRule{
-	rule(`(?:human|operator|user|pilot|people|manual) (?:error|mistake|failure)s?\b`, "a person's error is where a postmortem begins, not what it finds", "say what made the action look right, and what let it through: “the command takes production by default, and nothing asks”"),
-	rule(`(?:finger trouble|fat[- ]finger(?:ed|ing)?|pebkac|butterfingers)\b`, "it makes fun of a person, and explains nothing", "say what the tool accepted, and what would have stopped it"),
-	rule(`(?:should|shouldn|ought)(?:n't|n’t|(?: to)?(?: not)?) have (?:not |never |just |simply |also )?(?:been|\w+ed|known|seen|caught|done|read|told|thought|taken|gone|had|made|given|found|kept|written|run|paid|understood|got|come|set|put|left)\b`, "it judges by what is known only now", "say what was known and done at the time, and what was missing: “the dashboard did not show the pool, so …”"),
-	rule(`(?:could|might|must)(?:n't|n’t| not)? have (?:easily |simply |just )?(?:been )?(?:prevented|avoided|known|seen|noticed|checked|tested|caught|realised|realized|asked|read|done)\b`, "it tells a story that did not happen", "say what did happen, and make what would help an action item"),
-	rule(`if only\b`, "it tells a story that did not happen", "say what did happen, and make what would help an action item"),
-	rule(`had (?:\w+ ){1,3}(?:only |just )?(?:checked|tested|read|followed|noticed|asked|known|looked|been more)\b`, "it tells a story that did not happen", "say what did happen, and make what would help an action item"),
-	rule(`(?:careless|negligen|reckless|sloppy|sloppi|lazy|lazi|incompeten|stupid|idiot|clueless|unprofessional|irresponsib)\w*`, "it judges a person", "describe the conditions: the load, the time of the day, what the tools showed"),
-	rule(`(?:to blame|at fault|culprits?|whose fault|(?:his|her|their|your) (?:fault|mistake|error)|blames? (?:him|her|them)|guilty)\b`, "it looks for who, and learning needs how", "say which conditions came together"),
-	rule(subject+` (?:\w+ )?(?:forgot|forgets|neglected|overlooked|ignored|misjudged|missed|failed to|didn(?:'|’)t bother|screwed up|messed up|broke)\b`, "it makes a person's memory or attention the cause", "say what the system left to memory: “the step is in no checklist, and nothing warns without it”"),
-	rule(`\w+ (?:forgot|forgets|has forgotten|had forgotten)\b`, "it makes a person's memory or attention the cause", "say what the system left to memory: “the step is in no checklist, and nothing warns without it”"),
-	rule(subject+` (?:did`+hasNot+`|should`+hasNot+`?) (?:check|test|follow|read|notice|know|understand|think|care|ask|realise|realize)\b`, "it tells what somebody did not do, and not what they did and why", "say what was done instead, and why it made sense: what was shown, what was urgent"),
-	rule(`(?:fail(?:ed|ure)s?|neglect(?:ed)?) to (?:follow|check|test|read|notice|verify|ask|think|communicate|realise|realize)\b`, "it measures people by a plan that they may not have had", "say what they followed instead, and what made it fit"),
-	rule(`(?:lost|lack of|poor) (?:situational awareness|attention|discipline|judge?ment|common sense)\b`, "it names a person's state as the cause, and nothing can be built on it", "say which signal was missing, late or drowned in others"),
-	rule(`(?:be|being|been) more (?:careful|attentive|diligent|vigilant|cautious)\b|(?:pay|paying|paid) more attention\b|try harder\b`, "attention is no safeguard: it is out when it is needed", "ask for something that works without attention: a check, a limit, a default"),
-	rule(`(?:retrain|re-train|discipline|reprimand|warn|remind) (?:\w+ )?(?:engineers?|operators?|developers?|on-?call|team|everybody|everyone|staff|people)\b`, "it treats the person, and the next person meets the same conditions", "change what they meet: the tool, the default, the runbook, the alert"),
-	rule(`(?:obvious(?:ly)?|of course|clearly|common sense|simply|just) (?:had to|needed to|have to|the wrong|should|a mistake|wrong)\b|obvious mistakes?\b`, "nothing is obvious before it is known how it ends", "say what it looked like at the time"),
-}
+// wordingRules are made when a text is looked at first: few commands do.
+var wordingRules = sync.OnceValue(func() []wordingRule {
+	return []wordingRule{
+		rule(`(?:human|operator|user|pilot|people|manual) (?:error|mistake|failure)s?\b`, "a person's error is where a postmortem begins, not what it finds", "say what made the action look right, and what let it through: “the command takes production by default, and nothing asks”"),
+		rule(`(?:finger trouble|fat[- ]finger(?:ed|ing)?|pebkac|butterfingers)\b`, "it makes fun of a person, and explains nothing", "say what the tool accepted, and what would have stopped it"),
+		rule(`(?:should|shouldn|ought)(?:n't|n’t|(?: to)?(?: not)?) have (?:not |never |just |simply |also )?(?:been|\w+ed|known|seen|caught|done|read|told|thought|taken|gone|had|made|given|found|kept|written|run|paid|understood|got|come|set|put|left)\b`, "it judges by what is known only now", "say what was known and done at the time, and what was missing: “the dashboard did not show the pool, so …”"),
+		rule(`(?:could|might|must)(?:n't|n’t| not)? have (?:easily |simply |just )?(?:been )?(?:prevented|avoided|known|seen|noticed|checked|tested|caught|realised|realized|asked|read|done)\b`, "it tells a story that did not happen", "say what did happen, and make what would help an action item"),
+		rule(`if only\b`, "it tells a story that did not happen", "say what did happen, and make what would help an action item"),
+		rule(`had (?:\w+ ){1,3}(?:only |just )?(?:checked|tested|read|followed|noticed|asked|known|looked|been more)\b`, "it tells a story that did not happen", "say what did happen, and make what would help an action item"),
+		rule(`(?:careless|negligen|reckless|sloppy|sloppi|lazy|lazi|incompeten|stupid|idiot|clueless|unprofessional|irresponsib)\w*`, "it judges a person", "describe the conditions: the load, the time of the day, what the tools showed"),
+		rule(`(?:to blame|at fault|culprits?|whose fault|(?:his|her|their|your) (?:fault|mistake|error)|blames? (?:him|her|them)|guilty)\b`, "it looks for who, and learning needs how", "say which conditions came together"),
+		rule(subject+` (?:\w+ )?(?:forgot|forgets|neglected|overlooked|ignored|misjudged|missed|failed to|didn(?:'|’)t bother|screwed up|messed up|broke)\b`, "it makes a person's memory or attention the cause", "say what the system left to memory: “the step is in no checklist, and nothing warns without it”"),
+		rule(`\w+ (?:forgot|forgets|has forgotten|had forgotten)\b`, "it makes a person's memory or attention the cause", "say what the system left to memory: “the step is in no checklist, and nothing warns without it”"),
+		rule(subject+` (?:did`+hasNot+`|should`+hasNot+`?) (?:check|test|follow|read|notice|know|understand|think|care|ask|realise|realize)\b`, "it tells what somebody did not do, and not what they did and why", "say what was done instead, and why it made sense: what was shown, what was urgent"),
+		rule(`(?:fail(?:ed|ure)s?|neglect(?:ed)?) to (?:follow|check|test|read|notice|verify|ask|think|communicate|realise|realize)\b`, "it measures people by a plan that they may not have had", "say what they followed instead, and what made it fit"),
+		rule(`(?:lost|lack of|poor) (?:situational awareness|attention|discipline|judge?ment|common sense)\b`, "it names a person's state as the cause, and nothing can be built on it", "say which signal was missing, late or drowned in others"),
+		rule(`(?:be|being|been) more (?:careful|attentive|diligent|vigilant|cautious)\b|(?:pay|paying|paid) more attention\b|try harder\b`, "attention is no safeguard: it is out when it is needed", "ask for something that works without attention: a check, a limit, a default"),
+		rule(`(?:retrain|re-train|discipline|reprimand|warn|remind) (?:\w+ )?(?:engineers?|operators?|developers?|on-?call|team|everybody|everyone|staff|people)\b`, "it treats the person, and the next person meets the same conditions", "change what they meet: the tool, the default, the runbook, the alert"),
+		rule(`(?:obvious(?:ly)?|of course|clearly|common sense|simply|just) (?:had to|needed to|have to|the wrong|should|a mistake|wrong)\b|obvious mistakes?\b`, "nothing is obvious before it is known how it ends", "say what it looked like at the time"),
+	}
+})
 
 // Lint looks at a text that people wrote. Names are those of people that the report names,
 // such as the owners of action items; a sentence with one as its culprit is found too.
@@ -57,7 +61,7 @@ var wordingRules = []wordingRule{
 func Lint(text string, first int, names []string) []Wording {
 	var list []Wording
 	text = text[:min(len(text), mostLinted)]
-	rules := slices.Concat(nameRules(names), wordingRules)
+	rules := slices.Concat(nameRules(names), wordingRules())
 	fenced := false
 	number := first - 1
 	for line := range strings.Lines(text) {

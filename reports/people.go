@@ -39,6 +39,9 @@ const mostWritten = 32 << 10
 // peopleHTML renders what people wrote in Markdown as HTML that can do no harm: no HTML
 // of theirs, no pictures, links only to http and https.
 func peopleHTML(text string) (template.HTML, error) {
+	if text == "" {
+		return "", nil
+	}
 	cut := len(text) > mostWritten
 	if cut {
 		text = strings.ToValidUTF8(text[:mostWritten], "")
@@ -47,7 +50,7 @@ func peopleHTML(text string) (template.HTML, error) {
 		}
 	}
 	var b bytes.Buffer
-	if err := peopleMarkdown.Convert([]byte(visible(text)), &b); err != nil {
+	if err := newPeopleMarkdown().Convert([]byte(visible(text)), &b); err != nil {
 		return "", fmt.Errorf("rendering what people wrote: %w", err)
 	}
 	// Thousands of nested quotations are nothing that a person wrote to be read.
@@ -61,11 +64,13 @@ func peopleHTML(text string) (template.HTML, error) {
 	return template.HTML(b.String()), nil //nolint:gosec // every node is written by goldmark or below
 }
 
-// peopleMarkdown is GitHub's Markdown, as far as a report needs it.
-var peopleMarkdown = goldmark.New(
-	goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList, extension.Linkify),
-	goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(harmless{}, 100))),
-)
+// newPeopleMarkdown reads GitHub's Markdown, as far as a report needs it.
+func newPeopleMarkdown() goldmark.Markdown {
+	return goldmark.New(
+		goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList, extension.Linkify),
+		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(harmless{}, 100))),
+	)
+}
 
 // Visible is a text that people wrote, safe to show on a terminal: without escapes and
 // characters that nobody sees.
