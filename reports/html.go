@@ -62,7 +62,7 @@ type budgetBar struct {
 // anywhere, and a Content-Security-Policy that forbids both.
 func writeHTML(w io.Writer, r *experiments.Result) error { return writeHTMLWith(w, r, nil) }
 
-// writeHTMLWith writes the page with what people wrote, as far as maxWritten.
+// writeHTMLWith writes the page with what people wrote, of each place as far as mostWritten.
 func writeHTMLWith(w io.Writer, r *experiments.Result, people *Document) error {
 	form, err := template.New("page").Funcs(template.FuncMap{"sign": func(m any) string { return mark(fmt.Sprint(m)).Sign() }}).Parse(pageText)
 	if err != nil {
@@ -94,7 +94,7 @@ func newPage(r *experiments.Result, d detail, people *Document) (p page, written
 	digest := sha256.Sum256([]byte(style))
 	g := o.stage()
 	p = page{
-		outline: outlineWith(r, d, people), Unfilled: unfilled, Marks: marks,
+		outline: newOutline(r, d, people), Unfilled: unfilled, Marks: marks,
 		Style: template.CSS(style),
 		// The hash allows this one style sheet and no other, whatever a text may inject.
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",

@@ -15,7 +15,7 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error { return writeMarkd
 
 // writeMarkdownWith writes it with what people wrote in their places, byte for byte.
 func writeMarkdownWith(w io.Writer, r *experiments.Result, people *Document) error {
-	o := outlineWith(r, detail{text: 600, rows: 200}, people)
+	o := newOutline(r, detail{text: 600, rows: 200}, people)
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Postmortem: %s\n\n", escape(o.Title))
 	if len(o.Alarm) > 0 {

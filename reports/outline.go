@@ -122,11 +122,8 @@ type outliner struct {
 	d detail
 }
 
-// newOutline is the outline of a run on which nobody has written yet.
-func newOutline(r *experiments.Result, d detail) *outline { return outlineWith(r, d, nil) }
-
-// outlineWith is the outline of a run with what people wrote.
-func outlineWith(r *experiments.Result, d detail, people *Document) *outline {
+// newOutline is the outline of a run with what people wrote, nil for nothing.
+func newOutline(r *experiments.Result, d detail, people *Document) *outline {
 	o := outliner{r, d}
 	list := &outline{
 		Title: o.clean(r.Scenario), Description: o.clean(r.Description),
