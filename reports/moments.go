@@ -90,7 +90,7 @@ func (o outliner) phaseMoments() []moment {
 }
 
 func (o outliner) hitMoments() []moment {
-	var list []moment
+	list := make([]moment, 0, 2*len(o.r.Hits)) // an injection and a mending of each
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
 		add := func(at time.Time, before, target, effect, read string) {
