@@ -16,9 +16,9 @@ func (o outliner) gateFacts() []fact {
 	if g == nil || g.Decision == experiments.GateOpen {
 		return nil
 	}
-	list := []fact{{"Error budget policy", string(g.Decision) + ": " + o.clean(g.Why)}}
+	list := []fact{{"Error budget policy", string(g.Decision) + ": " + o.clean(g.Why), measured}}
 	if g.Override != nil {
-		list = append(list, fact{"Override", fmt.Sprintf("%s went past the policy (%s UTC): %s", o.clean(g.Override.By), sayClock(g.Override.At, o.r.Began), o.clean(g.Override.Reason))})
+		list = append(list, fact{"Override", fmt.Sprintf("%s went past the policy (%s UTC): %s", o.clean(g.Override.By), sayClock(g.Override.At, o.r.Began), o.clean(g.Override.Reason)), human})
 	}
 	return list
 }

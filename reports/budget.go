@@ -120,7 +120,7 @@ func outlineBudget(b Budget) *budgetOutline {
 	o := &budgetOutline{Budget: b, Name: clean(b.SLO.Name, 80), Description: clean(b.SLO.Description, long), Owner: clean(b.SLO.Owner, long), Runbook: clean(b.SLO.Runbook, long)}
 	add := func(name, value string) {
 		if value != "" {
-			o.Facts = append(o.Facts, fact{name, value})
+			o.Facts = append(o.Facts, fact{Name: name, Value: value})
 		}
 	}
 	zone := b.location()
@@ -189,7 +189,7 @@ func (o *budgetOutline) judge() {
 		if name == "" {
 			name = clean(purpose, 40) + " allowed"
 		}
-		o.Purposes = append(o.Purposes, fact{name, allowed})
+		o.Purposes = append(o.Purposes, fact{Name: name, Value: allowed})
 	}
 	// A deployment comes first: it is what most people look for.
 	slices.SortStableFunc(o.Purposes, func(a, b fact) int {

@@ -42,15 +42,15 @@ func (o *budgetOutline) markdown(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "**%s**\n\n", escape(o.Headline))
 	rows := append([]fact{}, o.Facts...)
-	rows = append(rows, fact{"Status", o.Status})
+	rows = append(rows, fact{Name: "Status", Value: o.Status})
 	rows = append(rows, o.Purposes...)
-	rows = append(rows, fact{"Risk", o.Risk})
+	rows = append(rows, fact{Name: "Risk", Value: o.Risk})
 	table(b, []string{"Measure", "Value"}, len(rows), "", func(i int) []string { return []string{escape(rows[i].Name), escape(rows[i].Value)} })
 	b.WriteString("### Recommendation\n\n")
-	bullets(b, o.Recommendation)
+	lines(b, o.Recommendation)
 	if len(o.Notes) > 0 {
 		b.WriteString("### To know\n\n")
-		bullets(b, o.Notes)
+		lines(b, o.Notes)
 	}
 	if len(o.BurnRates) > 0 {
 		b.WriteString("### Burn rate\n\n1 spends the budget in exactly the period.\n\n")
@@ -72,9 +72,22 @@ func (o *budgetOutline) markdown(b *strings.Builder) {
 	}
 }
 
-func bullets(b *strings.Builder, list []string) {
+func lines(b *strings.Builder, list []string) {
 	for _, text := range list {
 		fmt.Fprintf(b, "- %s\n", escape(text))
+	}
+	b.WriteString("\n")
+}
+
+// table writes count rows, or a sentence where there is none.
+func table(b *strings.Builder, heads []string, count int, none string, row func(int) []string) {
+	if count == 0 {
+		fmt.Fprintf(b, "%s\n\n", none)
+		return
+	}
+	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
+	for i := range count {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(row(i), " | "))
 	}
 	b.WriteString("\n")
 }

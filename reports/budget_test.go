@@ -35,7 +35,7 @@ func spentAtOnce() Budget {
 	return b
 }
 
-func written(t *testing.T, format string, list ...Budget) string {
+func inMarkup(t *testing.T, format string, list ...Budget) string {
 	t.Helper()
 	for _, f := range BudgetFormats() {
 		if f.Name == format {
@@ -71,7 +71,7 @@ func TestTheCourseOfABudgetIsDrawn(t *testing.T) {
 }
 
 func TestWorstDaysAreThoseThatSpentMoreThanTheirShare(t *testing.T) {
-	text := written(t, "markdown", spentAtOnce())
+	text := inMarkup(t, "markdown", spentAtOnce())
 	for _, want := range []string{"| 2026-03-15 Sun | 800 | 100,000 | 99.2% | 80% |", "9 days of the period had bad events", "| Risk | not said: the slo has no policy |", "| 1h | the period |", "| 0.5 | unknown |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q:\n%s", want, text)
@@ -87,7 +87,7 @@ func TestWhatIsNotKnownIsWrittenSo(t *testing.T) {
 	b := spentAtOnce()
 	b.Why, b.SLI, b.Bad, b.Total, b.Budget, b.Consumed, b.Remaining, b.Course, b.Lasts = "no traffic: no event", nan, nan, nan, nan, nan, nan, nil, ""
 	for _, format := range BudgetFormats() {
-		text := written(t, format.Name, b)
+		text := inMarkup(t, format.Name, b)
 		if !strings.Contains(text, "Nobody knows") || !strings.Contains(text, "no traffic") || strings.Contains(text, "NaN") || strings.Contains(text, "100%<") {
 			t.Errorf("%s: %s", format.Name, text)
 		}
@@ -103,14 +103,14 @@ func TestTextsOfAConfigurationMeanThemselves(t *testing.T) {
 	b.Band = b.Policy.Bands[0]
 	b.Alerts = []experiments.PolicyAlert{{Below: 0.2, Severity: evil, Notify: evil}}
 	for _, format := range BudgetFormats() {
-		text := written(t, format.Name, b, b)
+		text := inMarkup(t, format.Name, b, b)
 		for _, wrong := range []string{"<script", "\x1b", "\u202e", "<b>x", `href="javascript`} {
 			if strings.Contains(text, wrong) {
 				t.Errorf("%s has %q in it", format.Name, wrong)
 			}
 		}
 	}
-	if text := written(t, "markdown", b); strings.Contains(text, "| **x**") || strings.Contains(text, " **x** ") {
+	if text := inMarkup(t, "markdown", b); strings.Contains(text, "| **x**") || strings.Contains(text, " **x** ") {
 		t.Errorf("a text became markup:\n%s", text)
 	}
 }

@@ -8,6 +8,20 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
+type guardRow struct {
+	Name, Kind     string
+	Peak, PeakText string // how much of its limit was taken at most, and what it read then
+	Last, Looks    string
+	State, Class   string
+}
+
+type budgetRow struct {
+	Name, Objective, Events, Words string
+	// More is what was expected, what is put down to the run, and what follows.
+	More  []string
+	Spent float64 // share of the window's budget; NaN if unknown
+}
+
 func (o outliner) guards() []guardRow {
 	var rows []guardRow
 	for i := range o.r.Guards {

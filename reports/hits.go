@@ -10,6 +10,17 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 )
 
+// faultRow is a fault as planned, and what came of it.
+type faultRow struct{ Letter, Name, Kind, Schedule, Planned, Outcome string }
+
+type hitRow struct {
+	Letter, Fault, Target, Effect string
+	Injected, Proof               string
+	Mended, MendedProof           string
+	Status, Class, Error          string
+	Found                         string // what became of the target: "replaced after 800ms, ready after 1.9s"
+}
+
 // attempted tells whether a hit may have done harm: its intent was journaled.
 func attempted(h *experiments.HitResult) bool {
 	harmful := func(step experiments.Step) bool {
@@ -95,7 +106,8 @@ func (o outliner) faults() []faultRow {
 		}
 		list = append(list, faultRow{
 			Letter: letter(i), Name: o.clean(f.Name), Kind: o.clean(f.Kind), Schedule: when,
-			Outcome: fmt.Sprintf("%s planned%s, %s injected, %s restored", plural(f.Hits, "hit"), rounds(f.Rounds), sayCount(float64(f.Injected)), sayCount(float64(f.Restored))),
+			Planned: plural(f.Hits, "hit") + rounds(f.Rounds),
+			Outcome: fmt.Sprintf("%s injected, %s restored", sayCount(float64(f.Injected)), sayCount(float64(f.Restored))),
 		})
 	}
 	return list

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -25,15 +26,29 @@ const maxPage = 190 << 10
 // page is what the template sees.
 type page struct {
 	*outline
-	Style     template.CSS
-	Policy    string
-	Timeline  gantt
+	Style  template.CSS
+	Policy string
+	Marks  any // the legend
+	Parts  []part
+	// Unfilled marks a place for what only people can know.
+	Unfilled string
+}
+
+// part is a section on the page.
+type part struct {
+	ID, Title string
+	Mark      mark
+	Blocks    []shown
+}
+
+// shown is a block on the page, with what only a page has.
+type shown struct {
+	block
+	Timeline  *gantt
 	Charts    []chart
 	ChartsOut int
 	Bars      []budgetBar
-	Unfilled  string
-	// What stands in for an empty list, and before the commands.
-	NothingWell, NothingWrong, SameSeed string
+	Written   template.HTML // what people wrote in a place, or what is proposed for it
 }
 
 // budgetBar is the share of a budget, as a picture.
@@ -45,18 +60,25 @@ type budgetBar struct {
 
 // writeHTML writes one page that stands alone: no script, nothing loaded from
 // anywhere, and a Content-Security-Policy that forbids both.
-func writeHTML(w io.Writer, r *experiments.Result) error {
-	form, err := template.New("page").Parse(pageText)
+func writeHTML(w io.Writer, r *experiments.Result) error { return writeHTMLWith(w, r, nil) }
+
+// writeHTMLWith writes the page with what people wrote, of each place as far as mostWritten.
+func writeHTMLWith(w io.Writer, r *experiments.Result, people *Document) error {
+	form, err := template.New("page").Funcs(template.FuncMap{"sign": func(m any) string { return mark(fmt.Sprint(m)).Sign() }}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("reading the template of the HTML report: %w", err)
 	}
 	var text bytes.Buffer
 	for d := (detail{text: 300, rows: 80, columns: 2800}); ; d = (detail{d.text * 2 / 3, d.rows * 2 / 3, d.columns * 2 / 3}) {
 		text.Reset()
-		if err := form.Execute(&text, newPage(r, d)); err != nil {
+		p, written, err := newPage(r, d, people)
+		if err == nil {
+			err = form.Execute(&text, p)
+		}
+		if err != nil {
 			return fmt.Errorf("rendering the HTML report of run %s: %w", r.Run, err)
 		}
-		if text.Len() <= maxPage || d.rows <= 8 {
+		if text.Len()-written <= maxPage || d.rows <= 8 {
 			break
 		}
 	}
@@ -66,19 +88,52 @@ func writeHTML(w io.Writer, r *experiments.Result) error {
 	return nil
 }
 
-func newPage(r *experiments.Result, d detail) page {
+// newPage makes the page, and tells how much of it people wrote.
+func newPage(r *experiments.Result, d detail, people *Document) (p page, written int, err error) {
 	o := outliner{r, d}
 	digest := sha256.Sum256([]byte(style))
 	g := o.stage()
-	p := page{
-		outline: newOutline(r, d), Timeline: o.gantt(g), Unfilled: unfilled,
-		NothingWell: nothingWell, NothingWrong: nothingWrong, SameSeed: sameSeed,
+	p = page{
+		outline: newOutline(r, d, people), Unfilled: unfilled, Marks: marks,
 		Style: template.CSS(style),
 		// The hash allows this one style sheet and no other, whatever a text may inject.
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",
 	}
-	p.Charts, p.ChartsOut = o.charts(g)
-	for _, row := range p.Budgets {
+	for _, s := range p.Sections {
+		one := part{ID: s.ID, Title: s.Title, Mark: s.Mark}
+		for _, b := range s.Blocks {
+			k := shown{block: b}
+			switch {
+			case b.Picture == "timeline":
+				picture := o.gantt(g)
+				k.Timeline = &picture
+			case b.Picture == "charts":
+				if k.Charts, k.ChartsOut = o.charts(g); len(k.Charts) == 0 {
+					continue
+				}
+			case b.Budgets != nil:
+				k.Bars = bars(b.Budgets)
+			case b.Place != nil:
+				k.Written, err = peopleHTML(cmp.Or(b.Place.Text, b.Place.Proposal))
+				if err != nil {
+					return p, 0, err
+				}
+				if b.Place.Text != "" {
+					written += len(k.Written)
+				}
+			}
+			one.Blocks = append(one.Blocks, k)
+		}
+		if len(one.Blocks) > 0 {
+			p.Parts = append(p.Parts, one)
+		}
+	}
+	return p, written, nil
+}
+
+func bars(rows []budgetRow) []budgetBar {
+	var list []budgetBar
+	for _, row := range rows {
 		bar := budgetBar{budgetRow: row, Over: row.Spent > 1}
 		switch {
 		case math.IsNaN(row.Spent):
@@ -87,7 +142,7 @@ func newPage(r *experiments.Result, d detail) page {
 		default:
 			bar.Width = "0"
 		}
-		p.Bars = append(p.Bars, bar)
+		list = append(list, bar)
 	}
-	return p
+	return list
 }

@@ -9,11 +9,8 @@ import (
 
 type hypothesisRow struct {
 	Name, Statement, Verdict, Class, Reason string
-	Before, During, Recovery                cell
+	Before, During, Recovery                cell // what it came to in each phase
 }
-
-// cell is what a hypothesis came to in one phase.
-type cell struct{ Value, Detail, Class string }
 
 func (o outliner) hypotheses() []hypothesisRow {
 	list := make([]hypothesisRow, 0, len(o.r.Hypotheses))
@@ -70,6 +67,9 @@ func (o outliner) cell(h *experiments.HypothesisResult, j *experiments.Judgement
 	default:
 		c.Value = o.clean(sayValue(float64(j.Observed), cmp.Or(j.Unit, h.Unit)))
 		c.Detail = plural2(j.Total, noun)
+	}
+	if j.Low.Known() && j.High.Known() && h.Kind == experiments.GoodRatio && j.Total > 0 {
+		c.Detail += ", interval " + sayPercent(float64(j.Low)) + " to " + sayPercent(float64(j.High))
 	}
 	if j.Verdict == experiments.Inconclusive && j.Needs > 0 {
 		c.Detail += ", " + sayEvents(math.Ceil(j.Needs)) + " more needed"

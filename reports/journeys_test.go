@@ -32,14 +32,14 @@ func TestAReportTellsOfJourneysThoseThatMatterMostFirst(t *testing.T) {
 		`silent; medium user journey; No user could be followed from the first injection to the end.`,
 		`tour; low user journey; None of 12 attempts failed from the first injection to the end.`,
 	}
-	for i, row := range newOutline(r, detail{text: 600, rows: 10}).Journeys {
+	for i, row := range (outliner{r, detail{text: 600, rows: 10}}).journeys() {
 		if got := row.Name + "; " + row.Criticality + "; " + row.Words; i >= len(want) || got != want[i] {
 			t.Errorf("journey %d:\ngot  %s\nwant %s", i, got, want[min(i, len(want)-1)])
 		}
 	}
 	for format, part := range map[string]string{
-		"markdown": `- **checkout** (critical user journey: A user buys \*tea\*): 20 of 40 attempts failed`,
-		"html":     `<h3>checkout <small>critical user journey: A user buys *tea*</small></h3>`,
+		"markdown": `- **checkout (critical user journey: A user buys \*tea\*)** ●: 20 of 40 attempts failed`,
+		"html":     `<dt>checkout (critical user journey: A user buys *tea*)`,
 	} {
 		if text := string(render(t, format, r)); !strings.Contains(text, part) {
 			t.Errorf("%s lacks %s", format, part)

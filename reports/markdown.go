@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -12,8 +11,11 @@ import (
 
 // writeMarkdown writes a blameless postmortem: what a machine can know is filled in,
 // what only people can know is marked as a place to fill.
-func writeMarkdown(w io.Writer, r *experiments.Result) error {
-	o := newOutline(r, detail{text: 600, rows: 200})
+func writeMarkdown(w io.Writer, r *experiments.Result) error { return writeMarkdownWith(w, r, nil) }
+
+// writeMarkdownWith writes it with what people wrote in their places, byte for byte.
+func writeMarkdownWith(w io.Writer, r *experiments.Result, people *Document) error {
+	o := newOutline(r, detail{text: 600, rows: 200}, people)
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Postmortem: %s\n\n", escape(o.Title))
 	if len(o.Alarm) > 0 {
@@ -28,99 +30,124 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 	if o.Reason != "" {
 		fmt.Fprintf(&b, "Why: %s\n\n", escape(o.Reason))
 	}
-	for _, f := range o.Facts {
-		fmt.Fprintf(&b, "- **%s**: %s\n", f.Name, escape(f.Value))
-	}
-	fmt.Fprintf(&b, "- **Severity**: %s\n\n", fill("how a real incident like this would be rated"))
-
-	b.WriteString("## Summary\n\n")
 	if o.Description != "" {
-		fmt.Fprintf(&b, "%s\n\n", escape(sentence(o.Description)))
+		fmt.Fprintf(&b, "Scenario: %s\n\n", escape(sentence(o.Description)))
 	}
-	for _, f := range o.Summary {
-		fmt.Fprintf(&b, "- **%s**: %s\n", f.Name, escape(f.Value))
-	}
-	b.WriteByte('\n')
-
-	b.WriteString("## Hypotheses\n\n")
-	table(&b, []string{"Hypothesis", "Before", "During", "Recovery", "Verdict"}, len(o.Hypotheses), noHypotheses, func(i int) []string {
-		h := o.Hypotheses[i]
-		return []string{join2("**"+escape(h.Name)+"**", escape(h.Statement)), h.Before.markdown(), h.During.markdown(), h.Recovery.markdown(), "**" + escape(h.Verdict) + "**"}
-	})
-
-	b.WriteString("## What was broken and mended\n\n")
-	table(&b, []string{"Letter", "Fault", "Kind", "When", "Outcome"}, len(o.Faults), noFaults, func(i int) []string {
-		f := o.Faults[i]
-		return []string{f.Letter, escape(f.Name), code(f.Kind), escape(f.Schedule), escape(f.Outcome)}
-	})
-	if len(o.Faults)+len(o.Hits) > 0 {
-		table(&b, []string{"Fault", "Target", "Effect", "Injected", "Read back after", "Mended", "Read back after", "Now"}, len(o.Hits), "Nothing was hit.", func(i int) []string {
-			h := o.Hits[i]
-			return []string{h.Letter, escape(h.Target), escape(h.Effect), dash(h.Injected), dash(escape(h.Proof)),
-				dash(h.Mended), dash(escape(h.MendedProof)), join2(join2("**"+escape(h.Status)+"**", escape(h.Error)), escape(h.Found))}
-		})
-	}
-	if o.HitsLeftOut > 0 {
-		fmt.Fprintf(&b, "%s in result.json.\n\n", plural(o.HitsLeftOut, "more hit"))
-	}
-
-	b.WriteString("## Timeline\n\nTimes are UTC; + is the time since the run began, in minutes and seconds. Source is what the line comes from.\n\n")
-	table(&b, []string{"Time (UTC)", "+", "Source", "Event"}, len(o.Moments), "Nothing was recorded.", func(i int) []string {
-		m := o.Moments[i]
-		return []string{m.Clock, m.Offset, escape(m.Source), escape(m.Text)}
-	})
-
-	b.WriteString("## Guards\n\n")
-	table(&b, []string{"Guard", "Kind", "Most of its limit taken", "Reading at the end", "Times asked", "Outcome"}, len(o.Guards), "No guard watched.", func(i int) []string {
-		g := o.Guards[i]
-		return []string{"**" + escape(g.Name) + "**", escape(g.Kind), join2(escape(g.Peak), escape(g.PeakText)), escape(g.Last), g.Looks, escape(g.State)}
-	})
-
-	b.WriteString("## Impact\n\n")
-	for _, s := range o.Budgets {
-		fmt.Fprintf(&b, "- **%s** (%s): %s. %s\n", escape(s.Name), escape(s.Objective), escape(s.Events), escape(s.Words))
-		for _, text := range s.More {
-			fmt.Fprintf(&b, "  - %s\n", escape(text))
+	var proposals []string
+	for _, s := range o.Sections {
+		var part strings.Builder
+		for i := range s.Blocks {
+			s.Blocks[i].markdown(&part)
+			if p := s.Blocks[i].Place; p != nil && p.Proposal != "" && p.Text == "" {
+				proposals = append(proposals, p.Key)
+			}
+		}
+		if part.Len() > 0 { // a section of pictures has nothing to say here
+			fmt.Fprintf(&b, "## %s\n\n%s", s.Mark.beside(s.Title), part.String())
 		}
 	}
-	for _, j := range o.Journeys {
-		fmt.Fprintf(&b, "- **%s** (%s): %s\n", escape(j.Name), escape(j.Criticality), escape(j.Words))
-	}
-	fmt.Fprintf(&b, "- **Users affected**: %s\n- **Revenue**: %s\n\n", fill("how many, and what they saw"), fill("what it cost, if anything"))
-
-	section(&b, "What went well", o.Well, nothingWell, "what people did that helped")
-	section(&b, "What went wrong", o.Wrong, nothingWrong, "what people found missing or slow")
-	section(&b, "Root cause", nil, "", "why the system behaved as it did")
-	b.WriteString("## Action items\n\n| Action | Owner | Due date | Priority |\n|---|---|---|---|\n")
-	fmt.Fprintf(&b, "| %s |  |  |  |\n\n", fill("one line an action"))
-	section(&b, "Lessons learned", nil, "", "what the next team should know")
-	section(&b, "Prevention", nil, "", "what will keep it from happening again")
-
-	fmt.Fprintf(&b, "## Run it again\n\n%s\n\n", sameSeed)
-	if o.Rerun.Where != "" {
-		fmt.Fprintf(&b, "%s\n\n", escape(o.Rerun.Where))
-	}
-	for _, command := range o.Rerun.Commands {
-		fmt.Fprintf(&b, "    %s\n", command)
-	}
-	for _, note := range o.Rerun.Notes {
-		fmt.Fprintf(&b, "\n%s\n", escape(note))
-	}
-	fmt.Fprintf(&b, "\nScenario digest: %s. Written by gameday %s from result.json of run %s.\n", code(cmp.Or(o.Digest, "unknown")), escape(cmp.Or(o.Version, "of unknown version")), code(o.Run))
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	fmt.Fprintf(&b, "Written by gameday %s from result.json of run %s. What stands between two place comments is kept when it is rendered again.\n\n", escape(cmp.Or(o.Version, "of unknown version")), code(o.Run))
+	if _, err := io.WriteString(w, sealed(b.String(), digest(r.Run), proposals)); err != nil {
 		return fmt.Errorf("writing the Markdown report of run %s: %w", r.Run, err)
 	}
 	return nil
 }
 
-func (c cell) markdown() string {
-	text := escape(c.Value)
-	switch c.Class {
-	case "", "held":
+// markdown writes a block, with an empty line behind it.
+func (k *block) markdown(b *strings.Builder) {
+	switch {
+	case k.Text != "":
+		fmt.Fprintf(b, "%s\n\n", escape(k.Text))
+	case k.Facts != nil:
+		for _, f := range k.Facts {
+			fmt.Fprintf(b, "- %s: %s\n", f.Mark.beside("**"+escape(f.Name)+"**"), escape(f.Value))
+		}
+		b.WriteByte('\n')
+	case k.About != nil:
+		var said []string
+		for _, f := range k.About {
+			said = append(said, f.Mark.beside(f.Name)+": "+escapeWithin(f.Value))
+		}
+		fmt.Fprintf(b, "%s\n\n", strings.Join(said, " · "))
+		var signs []string
+		for _, m := range marks {
+			signs = append(signs, m.Sign+" "+m.Says)
+		}
+		fmt.Fprintf(b, "_Marks: %s._\n\n", strings.Join(signs, ", "))
+	case k.List != nil:
+		for _, one := range k.List {
+			fmt.Fprintf(b, "- %s\n", escape(one.Mark.beside(one.Text)))
+		}
+		b.WriteByte('\n')
+	case k.Table != nil:
+		k.Table.markdown(b)
+	case k.Place != nil:
+		k.Place.markdown(b)
+	case k.Commands != nil:
+		for _, command := range k.Commands {
+			fmt.Fprintf(b, "    %s\n", command)
+		}
+		b.WriteByte('\n')
+	case k.Budgets != nil:
+		for _, s := range k.Budgets {
+			fmt.Fprintf(b, "- **%s** (%s) %s: %s. %s\n", escape(s.Name), escape(s.Objective), derived.Sign(), escape(s.Events), escape(s.Words))
+			for _, text := range s.More {
+				fmt.Fprintf(b, "  - %s\n", escape(text))
+			}
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func (p *place) markdown(b *strings.Builder) {
+	if p.Label != "" {
+		fmt.Fprintf(b, "%s\n\n", human.beside("**"+p.Label+"**"))
+	}
+	if p.Note != "" {
+		fmt.Fprintf(b, "%s\n\n", proposed.beside(escape(p.Note)))
+	}
+	text := cmp.Or(p.Text, p.Proposal, hint(p.Asks))
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	b.WriteString(placeMark(p.Key) + text + endMark + "\n")
+}
+
+// markdown writes a table, or a sentence where there is no row.
+func (t *sheet) markdown(b *strings.Builder) {
+	if len(t.Rows) == 0 {
+		fmt.Fprintf(b, "%s\n\n", t.None)
+		return
+	}
+	for _, c := range t.Columns {
+		fmt.Fprintf(b, "| %s ", c.Mark.beside(c.Name))
+	}
+	fmt.Fprintf(b, "|\n|%s\n", strings.Repeat("---|", len(t.Columns)))
+	for _, row := range t.Rows {
+		for i, c := range row {
+			fmt.Fprintf(b, "| %s ", c.markdown(i == 0 && t.Class == ""))
+		}
+		b.WriteString("|\n")
+	}
+	b.WriteString("\n")
+	if t.More != "" {
+		fmt.Fprintf(b, "%s\n\n", t.More)
+	}
+}
+
+func (c cell) markdown(head bool) string {
+	text := escapeWithin(c.Value)
+	switch {
+	case head || c.Pill:
+		text = "**" + text + "**"
+	case c.Class == "", c.Class == "held":
 	default:
 		text = "**" + text + "**"
 	}
-	return join2(text, escape(c.Detail))
+	if c.Letter != "" {
+		text = c.Letter + " " + text
+	}
+	return join2(c.Mark.beside(text), escapeWithin(c.Detail))
 }
 
 // join2 puts the second text on a line of its own, inside a table cell too.
@@ -129,102 +156,4 @@ func join2(a, b string) string {
 		return a
 	}
 	return a + "<br>" + b
-}
-
-func dash(text string) string { return cmp.Or(text, "–") }
-
-func fill(what string) string { return "**" + unfilled + "** _" + what + "._" }
-
-// section lists facts, or says that there are none, and leaves a place for people.
-func section(b *strings.Builder, title string, facts []string, none, what string) {
-	fmt.Fprintf(b, "## %s\n\n", title)
-	for _, text := range facts {
-		fmt.Fprintf(b, "- %s\n", escape(text))
-	}
-	switch {
-	case len(facts) > 0:
-		b.WriteByte('\n')
-	case none != "":
-		fmt.Fprintf(b, "%s\n\n", none)
-	}
-	fmt.Fprintf(b, "%s\n\n", fill(what))
-}
-
-// table writes count rows, or a sentence where there is none.
-func table(b *strings.Builder, heads []string, count int, none string, row func(int) []string) {
-	if count == 0 {
-		fmt.Fprintf(b, "%s\n\n", none)
-		return
-	}
-	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
-	for i := range count {
-		fmt.Fprintf(b, "| %s |\n", strings.Join(row(i), " | "))
-	}
-	b.WriteString("\n")
-}
-
-var (
-	// special is what CommonMark and its tables give a meaning anywhere in a line.
-	special = regexp.MustCompile("[\\\\`*\\[\\]|~$]|\\b_+|_+\\b|__+")
-	// leading is what has a meaning at the start of a line.
-	leading = regexp.MustCompile(`^(?:[-+=#>:]|\d{1,9}([.)])(?:\s|$))`)
-	// linked is what renderers turn into a link or a call for a person unasked.
-	linked = regexp.MustCompile(`(?i)(://|www\.|@|#\d)`)
-	// entities are written for what HTML would read as markup.
-	entities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-)
-
-// escape makes a clean text mean itself in Markdown, in a paragraph and in a table.
-func escape(text string) string {
-	text = special.ReplaceAllStringFunc(text, func(found string) string {
-		var b strings.Builder
-		for _, char := range found {
-			b.WriteByte('\\')
-			b.WriteRune(char)
-		}
-		return b.String()
-	})
-	text = entities.Replace(text)
-	// An entity in the middle reads the same and is no longer a link.
-	text = linked.ReplaceAllStringFunc(text, func(found string) string {
-		switch found[0] {
-		case ':':
-			return "&#58;//"
-		case '@':
-			return "&#64;"
-		case '#':
-			return "&#35;" + found[1:]
-		}
-		return found[:3] + "&#46;"
-	})
-	if loc := leading.FindStringSubmatchIndex(text); loc != nil {
-		at := 0
-		if loc[2] >= 0 {
-			at = loc[2]
-		}
-		text = text[:at] + `\` + text[at:]
-	}
-	return text
-}
-
-// code makes a clean text a code span, with a fence longer than any run of backticks
-// in it. A pipe is escaped, because tables are cut into cells before code is read.
-func code(text string) string {
-	if text == "" {
-		return ""
-	}
-	longest, run := 0, 0
-	for _, char := range text {
-		if char == '`' {
-			run++
-			longest = max(longest, run)
-		} else {
-			run = 0
-		}
-	}
-	fence := strings.Repeat("`", longest+1)
-	if longest > 0 {
-		text = " " + text + " "
-	}
-	return fence + strings.ReplaceAll(text, "|", `\|`) + fence
 }

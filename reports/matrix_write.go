@@ -14,17 +14,17 @@ import (
 //go:embed matrix.tmpl
 var matrixText string
 
-// marks are what a cell shows: they differ in shape and word, not in colour alone.
-var marks = map[Fared]string{Works: "✓", Degraded: "~", Down: "✗", Unclear: "?", Untested: "·"}
+// faredMarks are what a cell shows: they differ in shape and word, not in colour alone.
+var faredMarks = map[Fared]string{Works: "✓", Degraded: "~", Down: "✗", Unclear: "?", Untested: "·"}
 
 // legend says what the words of a matrix mean.
 var legend = []fact{
-	{string(Works), "the hypothesis held while the dependency was broken"},
-	{string(Degraded), "it did not hold, as it was allowed to, and held again in time"},
-	{string(Down), "it was refuted"},
-	{string(Unclear), "it was tried, and too little was measured to tell"},
-	{string(Untested), "no run broke the dependency under this"},
-	{"stale", "the newest run that tells is older than asked for: it says how it was"},
+	{Name: string(Works), Value: "the hypothesis held while the dependency was broken"},
+	{Name: string(Degraded), Value: "it did not hold, as it was allowed to, and held again in time"},
+	{Name: string(Down), Value: "it was refuted"},
+	{Name: string(Unclear), Value: "it was tried, and too little was measured to tell"},
+	{Name: string(Untested), Value: "no run broke the dependency under this"},
+	{Name: "stale", Value: "the newest run that tells is older than asked for: it says how it was"},
 }
 
 const noMatrix = "No run has broken anything yet, so that there is nothing to tell."
@@ -88,7 +88,7 @@ func (m *Matrix) WriteMarkdown(w io.Writer) error {
 	table(&b, heads, len(m.Dependencies), noMatrix, func(i int) []string {
 		row := []string{"**" + escape(clean(m.Dependencies[i], 80)) + "**"}
 		for _, cell := range m.Cells[i] {
-			text := marks[cell.Fared] + " " + cell.word()
+			text := faredMarks[cell.Fared] + " " + cell.word()
 			if cell.Fared != Works || cell.Stale {
 				text = "**" + text + "**"
 			}
@@ -143,7 +143,7 @@ func (m *Matrix) WriteHTML(w io.Writer) error {
 	for i, dependency := range m.Dependencies {
 		row := matrixRow{Name: clean(dependency, 80)}
 		for k, cell := range m.Cells[i] {
-			one := matrixCell{Journey: page.Journeys[k], Class: string(cell.Fared), Mark: marks[cell.Fared], Word: cell.word(), With: cell.with()}
+			one := matrixCell{Journey: page.Journeys[k], Class: string(cell.Fared), Mark: faredMarks[cell.Fared], Word: cell.word(), With: cell.with()}
 			if cell.Stale {
 				one.Class += " stale"
 			}
@@ -173,7 +173,7 @@ func (m *Matrix) WriteText(w io.Writer) error {
 	for i, dependency := range m.Dependencies {
 		fmt.Fprintf(&b, "%s\n", clean(dependency, 80))
 		for k, cell := range m.Cells[i] {
-			line := fmt.Sprintf("  %s %-*s  %s", marks[cell.Fared], wide, clean(m.Journeys[k], 40), cell.word())
+			line := fmt.Sprintf("  %s %-*s  %s", faredMarks[cell.Fared], wide, clean(m.Journeys[k], 40), cell.word())
 			if cell.Fared != Untested {
 				line += ", " + m.age(cell)
 			}

@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -12,6 +13,7 @@ import (
 // fault, a hypothesis, a guard, a probe, or a person.
 type momentRow struct {
 	Clock, Offset, Source, Text string
+	Mark                        mark
 	// Gap marks the line that stands for those left out.
 	Gap bool
 }
@@ -46,9 +48,22 @@ func (o outliner) moments() []momentRow {
 			row.Offset = o.offset(m.at)
 		}
 		row.Source, row.Text = m.say()
+		row.Mark = sourceMark(row.Source)
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// sourceMark tells where a line of the timeline comes from: what a person noted, what was
+// worked out of measurements, or what was read.
+func sourceMark(source string) mark {
+	switch {
+	case source == "person":
+		return human
+	case strings.HasPrefix(source, "hypothesis "), strings.HasPrefix(source, "guard "):
+		return derived
+	}
+	return measured
 }
 
 func told(at time.Time, source, text string) moment {
@@ -75,7 +90,7 @@ func (o outliner) phaseMoments() []moment {
 }
 
 func (o outliner) hitMoments() []moment {
-	var list []moment
+	list := make([]moment, 0, 2*len(o.r.Hits)) // an injection and a mending of each
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
 		add := func(at time.Time, before, target, effect, read string) {

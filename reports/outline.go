@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,52 +11,91 @@ import (
 )
 
 // outline is a result in words: what Markdown and HTML both say. All texts are
-// clean; none is escaped.
+// clean; none is escaped. A format walks the sections and their blocks in their order
+// and adds nothing of its own but markup and pictures.
 type outline struct {
-	Title, Description   string
-	Verdict, Class       string
-	Headline, Reason     string
-	Facts                []fact
-	Alarm                []string // what may still be broken
-	AlarmCommand         string
-	AlarmWhere           string // where to type it
-	Summary              []fact // the run in a minute
-	Hypotheses           []hypothesisRow
-	Faults               []faultRow
-	Hits                 []hitRow
-	HitsLeftOut          int
-	Moments              []momentRow
-	Guards               []guardRow
-	Budgets              []budgetRow
-	Journeys             []journeyRow
-	Well, Wrong          []string
-	Rerun                rerun
+	Title, Description string
+	Verdict, Class     string
+	Headline, Reason   string
+	Alarm              []string // what may still be broken
+	AlarmCommand       string
+	AlarmWhere         string // where to type it
+	Sections           []section
+
 	Digest, Version, Run string
 }
 
-type fact struct{ Name, Value string }
-
-type faultRow struct{ Letter, Name, Kind, Schedule, Outcome string }
-
-type hitRow struct {
-	Letter, Fault, Target, Effect string
-	Injected, Proof               string
-	Mended, MendedProof           string
-	Status, Class, Error          string
-	Found                         string // what became of the target: "replaced after 800ms, ready after 1.9s"
+// fact is a value under its name.
+type fact struct {
+	Name, Value string
+	Mark        mark
 }
 
-type guardRow struct {
-	Name, Kind     string
-	Peak, PeakText string // how much of its limit was taken at most, and what it read then
-	Last, Looks    string
-	State, Class   string
+// section is a part of the report under its heading.
+type section struct {
+	ID, Title string // "impact", "Impact"
+	Mark      mark   // where all of it is of one kind
+	Blocks    []block
 }
 
-type budgetRow struct {
-	Name, Objective, Events, Words string
-	More                           []string // what was expected, what is put down to the run, what follows
-	Spent                          float64  // share of the window's budget; NaN if unknown
+// block is a piece of a section: exactly one of its fields is set.
+type block struct {
+	Text  string // a paragraph
+	Head  string // a heading within a section
+	Facts []fact
+	About []fact // what was run, with the legend of the marks
+	List  []item
+	Table *sheet
+	Place *place
+	// Commands are for a POSIX shell.
+	Commands []string
+	// Budgets are for a page to draw; their words are facts.
+	Budgets []budgetRow
+	// Picture names what only a page has: "timeline" or "charts".
+	Picture string
+}
+
+// item is a line of a list.
+type item struct {
+	Text string
+	Mark mark
+}
+
+// sheet is a table. The first cell of a row is its head.
+type sheet struct {
+	Caption string
+	Class   string // "" for a table of cells with details, "moments" for the timeline
+	Columns []column
+	Rows    [][]cell
+	None    string // what stands there without a row
+	More    string // what is said of the rows that were left out
+}
+
+type column struct {
+	Name string
+	Mark mark
+}
+
+// cell is what stands in a table.
+type cell struct {
+	Value, Detail string
+	Class         string // of a verdict: "held"
+	Letter        string // that names a fault in pictures
+	Pill          bool   // the value is a verdict
+	Mark          mark   // where it is not that of the column
+	Gap           bool   // the row stands for rows that were left out
+}
+
+// place is where people write.
+type place struct {
+	Key, Label string // the label is empty where the heading of the section says it
+	Asks       string
+	Text       string // what people wrote, in Markdown
+	Line       int
+	// Note is what gameday proposes, said before the place; Proposal is what it suggests to
+	// write there, in Markdown, until somebody does.
+	Note     string
+	Proposal string
 }
 
 // detail bounds an outline, so that no run makes a page nobody can open.
@@ -82,22 +122,19 @@ type outliner struct {
 	d detail
 }
 
-func newOutline(r *experiments.Result, d detail) *outline {
+// newOutline is the outline of a run with what people wrote, nil for nothing.
+func newOutline(r *experiments.Result, d detail, people *Document) *outline {
 	o := outliner{r, d}
 	list := &outline{
 		Title: o.clean(r.Scenario), Description: o.clean(r.Description),
 		Verdict: string(r.Verdict), Class: class(r.Verdict),
 		Headline: o.headline(), Reason: o.reason(),
-		Facts: o.facts(), Summary: o.summary(),
-		Hypotheses: o.hypotheses(), Faults: o.faults(),
-		Moments: o.moments(), Guards: o.guards(), Budgets: o.budgets(), Journeys: o.journeys(),
-		Well: o.well(), Wrong: o.wrong(), Rerun: o.rerun(),
-		Digest: o.clean(r.Digest), Version: o.clean(r.Version), Run: o.clean(r.Run),
+		Sections: o.sections(people),
+		Digest:   o.clean(r.Digest), Version: o.clean(r.Version), Run: o.clean(r.Run),
 	}
 	if list.Title == "" {
 		list.Title = "(a scenario without a name)"
 	}
-	list.Hits, list.HitsLeftOut = o.hits()
 	if list.Alarm = o.alarm(); len(list.Alarm) > 0 {
 		list.AlarmCommand = o.command("recover")
 		list.AlarmWhere = "Type this now, on the machine that ran it:"
@@ -142,12 +179,12 @@ func (o outliner) facts() []fact {
 		length = sayDuration(r.Ended.Sub(r.Began))
 	}
 	list := []fact{
-		{"Date", r.Began.UTC().Format("2 January 2006, 15:04:05") + " to " + ended + " (UTC)"},
-		{"Duration", length},
-		{"Run", o.clean(r.Run)},
-		{"Scenario file", o.clean(r.Origin)},
-		{"Seed", strconv.FormatUint(r.Seed, 10)},
-		{"Host", o.clean(r.Host)},
+		{"Date", r.Began.UTC().Format("2 January 2006, 15:04:05") + " to " + ended + " (UTC)", measured},
+		{"Duration", length, measured},
+		{"Run", o.clean(r.Run), declared},
+		{"Scenario file", o.clean(r.Origin), declared},
+		{"Seed", strconv.FormatUint(r.Seed, 10), declared},
+		{"Host", o.clean(r.Host), declared},
 	}
 	list = append(list, o.gateFacts()...)
 	return slices.DeleteFunc(list, func(f fact) bool { return f.Value == "" })
@@ -167,3 +204,37 @@ func join(a, b string) string {
 	}
 	return a + ", " + b
 }
+
+// wantedPlace is a place with what people wrote into it.
+func wantedPlace(people *Document, key, label string) block {
+	text, line := people.at(key)
+	return block{Place: &place{Key: key, Label: label, Asks: PlaceAsks(key), Text: text, Line: line}}
+}
+
+func paragraphs(texts ...string) []block {
+	var list []block
+	for _, text := range texts {
+		if text != "" {
+			list = append(list, block{Text: text})
+		}
+	}
+	return list
+}
+
+// bullets is a list, or a sentence where it is empty.
+func bullets(items []item, none string) block {
+	if len(items) == 0 {
+		return block{Text: none}
+	}
+	return block{List: items}
+}
+
+func items(texts []string, from mark) []item {
+	list := make([]item, len(texts))
+	for i, text := range texts {
+		list[i] = item{text, from}
+	}
+	return list
+}
+
+func dash(text string) string { return cmp.Or(text, "–") }

@@ -6,6 +6,10 @@
 // happened, and a format turns those words into its own markup. So Markdown and HTML
 // tell the same story, and only the format knows how to escape.
 //
+// People write on a report, in places (places.go). [Read] takes them out of a Markdown
+// report, [Format.WriteWith] renders with them, [Check] says what is still missing, and
+// [ActionItems] gives the action items as data.
+//
 // Texts in a result come from scenarios and from the systems under test, so no
 // format trusts them: control characters, terminal escapes and text direction
 // overrides are removed, long ones are cut, and the rest is escaped.

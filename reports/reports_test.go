@@ -138,7 +138,13 @@ func shape(t *testing.T, source []byte) []string {
 			return ast.WalkContinue, nil
 		}
 		switch n := n.(type) {
-		case *ast.Link, *ast.Image, *ast.AutoLink, *ast.HTMLBlock:
+		case *ast.HTMLBlock:
+			line := strings.TrimSpace(string(n.Lines().Value(source)))
+			if !opening.MatchString(line) && !closing.MatchString(line) && !seal.MatchString(line) {
+				t.Errorf("a text became HTML: %.100q", line)
+			}
+			list = append(list, line[:min(len(line), 18)])
+		case *ast.Link, *ast.Image, *ast.AutoLink:
 			t.Errorf("a text became a %s", n.Kind())
 		case *ast.RawHTML:
 			if raw := string(n.Segments.Value(source)); raw != "<br>" {

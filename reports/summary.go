@@ -114,17 +114,17 @@ func (o outliner) firstInjected() (first time.Time) {
 // summary is what somebody with one minute wants to know, each under its name.
 func (o outliner) summary() []fact {
 	list := []fact{
-		{"What was broken", o.summaryOfFaults()},
-		{"What was seen", o.summaryOfHypotheses()},
+		{"What was broken", o.summaryOfFaults(), measured},
+		{"What was seen", o.summaryOfHypotheses(), derived},
 	}
 	if text := o.summaryOfStop(); text != "" {
-		list = append(list, fact{"Why it stopped", text})
+		list = append(list, fact{"Why it stopped", text, measured})
 	}
 	if text := o.summaryOfRecovery(); text != "" {
-		list = append(list, fact{"How it recovered", text})
+		list = append(list, fact{"How it recovered", text, measured})
 	}
 	if text := o.summaryOfCost(); text != "" {
-		list = append(list, fact{"What it cost", text})
+		list = append(list, fact{"What it cost", text, derived})
 	}
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ import (
 
 func newReportCommand(global *globalFlags) *cobra.Command {
 	var name, path string
+	var update bool
 	var names []string
 	for _, format := range reports.Formats() {
 		names = append(names, format.Name)
@@ -30,31 +32,51 @@ func newReportCommand(global *globalFlags) *cobra.Command {
 		Long: `report renders a run from its stored result: RUN is "last", the run's name or a
 part of it, a run's directory, or a result.json.
 
+What people wrote into the places of the run's report.md stays, in Markdown and in
+HTML; so does what stands in the places of the file that --out names. --update renders
+the run's own report.md and report.html again. Where somebody changed what is not in a
+place, the text as it was is kept beside it, as report.md.bak-1.
+
 It exits with 0, with 2 if there is no such run or format, and with 5 if the run
 cannot be read or the report not be written.`,
-		Example: "  gameday report last\n  gameday report last --format html --out postmortem.html",
+		Example: "  gameday report last\n  gameday report last --format html --out postmortem.html\n  gameday report edit last\n  gameday report check last",
 		Args:    wants(1, 1, "one RUN: last, a run's name or a part of it, or a path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, err := findFormat(name, names)
 			if err != nil {
 				return err
 			}
-			result, err := storedResult(cmd.Context(), global, args[0])
+			if update && (path != "" || cmd.Flags().Changed("format")) {
+				return &exitError{experiments.Invalid.ExitCode(), errors.New("--update renders the report.md and report.html of the run itself; leave out --format and --out")}
+			}
+			run, err := global.openReport(cmd.Context(), args[0])
 			if err != nil {
 				return readingError(err)
 			}
-			if path == "" {
-				return format.Write(cmd.OutOrStdout(), result)
-			}
-			if err := writeFile(path, func(file *os.File) error { return format.Write(file, result) }); err != nil {
-				return &exitError{experiments.Errored.ExitCode(), fmt.Errorf("write %s: %w", path, err)}
-			}
-			return nil
+			err = func() error {
+				if update {
+					return run.update(cmd.Context(), cmd.OutOrStdout())
+				}
+				return run.render(cmd.Context(), format, path, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}()
+			return writingError(errors.Join(err, run.close()))
 		},
 	}
 	cmd.Flags().StringVar(&name, "format", "markdown", "`name` of the format: one of "+strings.Join(names, ", "))
 	cmd.Flags().StringVar(&path, "out", "", "write to this `file` instead of the terminal")
+	cmd.Flags().BoolVar(&update, "update", false, "render the run's own report.md and report.html again")
+	cmd.AddCommand(newReportEditCommand(global), newReportCheckCommand(global))
 	return cmd
+}
+
+// writingError is the error of a report that could not be written; a pipe that nobody
+// reads any more is none of its own.
+func writingError(err error) error {
+	var exit *exitError
+	if err == nil || errors.As(err, &exit) || errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return &exitError{experiments.Errored.ExitCode(), err}
 }
 
 func findFormat(name string, names []string) (reports.Format, error) {

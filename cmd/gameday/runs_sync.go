@@ -58,6 +58,9 @@ It exits with 0, and with 5 if a run could not be brought there.`,
 						run, err = ofRun(dir, result)
 					}
 					if err == nil {
+						err = keepWritten(cmd.Context(), store, run)
+					}
+					if err == nil {
 						err = store.Put(cmd.Context(), run)
 					}
 					if err != nil {

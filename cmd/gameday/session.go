@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -147,17 +148,19 @@ func (s *session) keepResult(result *experiments.Result) error {
 // reportNames are the files of a run's directory, by the name of their format.
 var reportNames = map[string]string{"json": "result.json", "markdown": "report.md", "html": "report.html", "junit": "junit.xml"}
 
-// writeReports renders every format into dir. A format that fails does not keep
-// the others from being written.
+// writeReports renders every format into dir, with what people wrote into the report that
+// is there already. A format that fails does not keep the others from being written.
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
 	formats := reports.Formats()
-	problems := make([]error, len(formats)+1)
+	problems := make([]error, len(formats)+2)
+	people, err := writtenIn(filepath.Join(dir, reportNames["markdown"]), result.Run)
+	problems[len(formats)+1] = err
 	// Side by side, so that they wait for the disk together.
 	var writers sync.WaitGroup
 	for i, format := range formats {
 		writers.Go(func() {
 			path := filepath.Join(dir, reportNames[format.Name])
-			if err := writeFile(path, func(file *os.File) error { return format.Write(redact.Writer(file, clean), result) }); err != nil {
+			if err := writeFile(path, func(file *os.File) error { return writeFormat(file, format, result, people, clean) }); err != nil {
 				problems[i] = fmt.Errorf("write the %s report %s: %w", format.Name, path, err)
 			}
 		})
@@ -172,6 +175,40 @@ func writeReports(dir string, result *experiments.Result, clean func(string) str
 	})
 	writers.Wait()
 	return errors.Join(problems...)
+}
+
+// writeFormat writes one format without secrets. A Markdown report knows by its seal
+// whether somebody changed it; taking out a secret is no such change.
+func writeFormat(file *os.File, format reports.Format, result *experiments.Result, people *reports.Document, clean func(string) string) error {
+	if format.Name != "markdown" {
+		return format.WriteWith(redact.Writer(file, clean), result, people)
+	}
+	var b bytes.Buffer
+	if err := format.WriteWith(&b, result, people); err != nil {
+		return err
+	}
+	_, err := file.Write(reports.Reseal([]byte(clean(b.String()))))
+	return err
+}
+
+// writtenIn reads what people wrote into the report of a run. Where they changed more than
+// its places, or it is that of another run, the whole text is kept beside it.
+func writtenIn(path, run string) (*reports.Document, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what people wrote: %w", err)
+	}
+	people := reports.Read(text)
+	if people.Of(run) && !people.Lossy() {
+		return people, nil
+	}
+	if _, err = keepBeside(path, text); !people.Of(run) {
+		people = nil
+	}
+	return people, err
 }
 
 // writeFile writes a file whole or not at all.

@@ -73,6 +73,9 @@ func (global *globalFlags) keepInStore(ctx context.Context, dir string, result *
 	if err == nil {
 		var run *history.Run
 		if run, err = ofRun(dir, result); err == nil {
+			err = keepWritten(ctx, store, run)
+		}
+		if err == nil {
 			err = store.Put(ctx, run)
 		}
 		err = errors.Join(err, store.Close())
