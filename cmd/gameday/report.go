@@ -33,9 +33,9 @@ func newReportCommand(global *globalFlags) *cobra.Command {
 part of it, a run's directory, or a result.json.
 
 What people wrote into the places of the run's report.md stays, in Markdown and in
-HTML; so does what stands in the places of the file that --out names. --update renders
-the run's own report.md and report.html again. Where somebody changed what is not in a
-place, the text as it was is kept beside it, as report.md.bak-1.
+HTML; so does what stands in the places of the file that --out names. --update
+renders the run's own report.md and report.html again. Where somebody changed what
+is not in a place, the text as it was is kept beside it, as report.md.bak-1.
 
 It exits with 0, with 2 if there is no such run or format, and with 5 if the run
 cannot be read or the report not be written.`,

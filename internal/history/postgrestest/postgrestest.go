@@ -33,8 +33,13 @@ func Start(t testing.TB) string {
 		}
 		t.Skip("there is no PostgreSQL on this machine (Debian: postgresql)")
 	}
-	// t.TempDir is of the user of the test; PostgreSQL refuses to run as root.
-	dir, err := os.MkdirTemp("", "gameday-postgres-")
+	// PostgreSQL refuses to run as root, and as another user it cannot reach the folders of
+	// a test, which are root's alone.
+	parent := ""
+	if os.Getuid() == 0 {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "gameday-postgres-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +98,14 @@ func Start(t testing.TB) string {
 
 // binaries is the folder of the newest PostgreSQL of the machine, empty without one.
 func binaries() string {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path)
-	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil || len(found) == 0 {
+	if err != nil {
+		return ""
+	}
+	if len(found) == 0 {
+		if path, err := exec.LookPath("initdb"); err == nil {
+			return filepath.Dir(path)
+		}
 		return ""
 	}
 	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
