@@ -9,8 +9,6 @@ import (
 	"html/template"
 	"io"
 	"math"
-
-	"github.com/gameday-sh/gameday/experiments"
 )
 
 //go:embed html.tmpl
@@ -20,7 +18,7 @@ var pageText string
 var style string
 
 // maxPage is what a page may weigh; beyond it, it is rendered with less detail.
-const maxPage = 190 << 10
+const maxPage = 140 << 10
 
 // page is what the template sees.
 type page struct {
@@ -45,7 +43,8 @@ type budgetBar struct {
 
 // writeHTML writes one page that stands alone: no script, nothing loaded from
 // anywhere, and a Content-Security-Policy that forbids both.
-func writeHTML(w io.Writer, r *experiments.Result) error {
+func writeHTML(w io.Writer, s *Stored) error {
+	r := s.Result
 	form, err := template.New("page").Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("reading the template of the HTML report: %w", err)
@@ -53,7 +52,11 @@ func writeHTML(w io.Writer, r *experiments.Result) error {
 	var text bytes.Buffer
 	for d := (detail{text: 300, rows: 80, columns: 2800}); ; d = (detail{d.text * 2 / 3, d.rows * 2 / 3, d.columns * 2 / 3}) {
 		text.Reset()
-		if err := form.Execute(&text, newPage(r, d)); err != nil {
+		p, err := newPage(s, d)
+		if err != nil {
+			return fmt.Errorf("drawing the charts of run %s: %w", r.Run, err)
+		}
+		if err := form.Execute(&text, p); err != nil {
 			return fmt.Errorf("rendering the HTML report of run %s: %w", r.Run, err)
 		}
 		if text.Len() <= maxPage || d.rows <= 8 {
@@ -66,10 +69,11 @@ func writeHTML(w io.Writer, r *experiments.Result) error {
 	return nil
 }
 
-func newPage(r *experiments.Result, d detail) page {
+func newPage(s *Stored, d detail) (page, error) {
+	r := s.Result
 	o := outliner{r, d}
 	digest := sha256.Sum256([]byte(style))
-	g := o.stage()
+	g := o.stage(s.series)
 	p := page{
 		outline: newOutline(r, d), Timeline: o.gantt(g), Unfilled: unfilled,
 		NothingWell: nothingWell, NothingWrong: nothingWrong, SameSeed: sameSeed,
@@ -77,7 +81,10 @@ func newPage(r *experiments.Result, d detail) page {
 		// The hash allows this one style sheet and no other, whatever a text may inject.
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",
 	}
-	p.Charts, p.ChartsOut = o.charts(g)
+	var err error
+	if p.Charts, p.ChartsOut, err = o.charts(g, s.series); err != nil {
+		return page{}, err
+	}
 	for _, row := range p.Budgets {
 		bar := budgetBar{budgetRow: row, Over: row.Spent > 1}
 		switch {
@@ -89,5 +96,5 @@ func newPage(r *experiments.Result, d detail) page {
 		}
 		p.Bars = append(p.Bars, bar)
 	}
-	return p
+	return p, nil
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -26,7 +28,10 @@ var verdicts = []experiments.Verdict{
 
 // writeJSON writes the result that Load reads back. What people look at is indented;
 // each series stays on one line, because its columns are long.
-func writeJSON(w io.Writer, r *experiments.Result) error {
+func writeJSON(w io.Writer, r *experiments.Result) error { return writeStoredJSON(w, Memory(r)) }
+
+func writeStoredJSON(w io.Writer, s *Stored) error {
+	r := s.Result
 	head := *r
 	head.Series = []*experiments.Series{}
 	// A list without entries is [], so that whoever reads it need not ask for null.
@@ -46,24 +51,60 @@ func writeJSON(w io.Writer, r *experiments.Result) error {
 	// A bufio.Writer keeps its first error, so Flush reports it.
 	buffered.Write(text)
 	buffered.WriteByte('[')
-	for i, series := range r.Series {
-		line, err := marshal(series, "")
-		if err != nil {
-			return fmt.Errorf("writing series %d of run %s as JSON: %w", i+1, r.Run, err)
-		}
+	for i, series := range s.series {
 		if i > 0 {
 			buffered.WriteByte(',')
 		}
 		buffered.WriteString("\n    ")
-		buffered.Write(bytes.TrimSuffix(line, []byte("\n")))
+		if err := writeSeries(buffered, series); err != nil {
+			return fmt.Errorf("writing series %d of run %s as JSON: %w", i+1, r.Run, err)
+		}
 	}
-	if len(r.Series) > 0 {
+	if len(s.series) > 0 {
 		buffered.WriteString("\n  ")
 	}
 	buffered.WriteString("]\n}\n")
 	if err := buffered.Flush(); err != nil {
 		return fmt.Errorf("writing the result of run %s: %w", r.Run, err)
 	}
+	return nil
+}
+
+// writeSeries writes a series on one line, number by number: a column in one piece would
+// be far longer than the numbers it was made of.
+func writeSeries(w *bufio.Writer, m measured) error {
+	head := *m.head
+	head.At, head.Latency, head.Value, head.Bad, head.Total = experiments.Floats{}, nil, nil, nil, nil
+	line, err := marshal(head, "")
+	if err != nil {
+		return err
+	}
+	// Within a string a quote follows a backslash, so that this is the field.
+	before, after, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(`,"at":[]`))
+	if !found {
+		return errors.New("it has no times")
+	}
+	w.Write(before)
+	for c := range columns {
+		if !m.has[c] && c != columnAt {
+			continue
+		}
+		fmt.Fprintf(w, ",%q:[", columnNames[c])
+		if err := m.column(c, func(i int, number float64) {
+			if i > 0 {
+				w.WriteByte(',')
+			}
+			if math.IsNaN(number) || math.IsInf(number, 0) {
+				w.WriteString("null")
+				return
+			}
+			w.Write(strconv.AppendFloat(w.AvailableBuffer(), number, 'g', -1, 64))
+		}); err != nil {
+			return err
+		}
+		w.WriteByte(']')
+	}
+	w.Write(after)
 	return nil
 }
 
@@ -150,6 +191,8 @@ func read(r io.Reader) ([]byte, error) {
 	switch known := r.(type) {
 	case interface{ Len() int }:
 		text.Grow(min(known.Len(), maxResult) + bytes.MinRead)
+	case *io.SectionReader:
+		text.Grow(int(min(known.Size(), maxResult)) + bytes.MinRead)
 	case interface{ Stat() (fs.FileInfo, error) }:
 		// A file that cannot be looked at can perhaps still be read.
 		if info, err := known.Stat(); err == nil && info.Mode().IsRegular() {

@@ -37,6 +37,11 @@ func (o outliner) limits(s *experiments.Series, shown reading, low, high float64
 			}
 		}
 	}
+	for i := range o.r.Guards {
+		if b := o.r.Guards[i].Bound; b != nil && b.Series == s.Name && slices.Contains(shown.kinds, b.Kind) && b.Limit.Known() {
+			add(float64(b.Limit), "guard "+clean(o.r.Guards[i].Name, 30))
+		}
+	}
 	return drawn, beyond
 }
 

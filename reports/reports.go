@@ -2,9 +2,10 @@
 // HTML), test results for CI (JUnit) and the stored result itself (JSON).
 //
 // Everything is rendered from an [experiments.Result] alone, at once or a year
-// later. A result goes one way: [Load] reads it back, outline.go says in words what
-// happened, and a format turns those words into its own markup. So Markdown and HTML
-// tell the same story, and only the format knows how to escape.
+// later. A result goes one way: [Load] or [Open] reads it back, outline.go says in words
+// what happened, and a format turns those words into its own markup. So Markdown and
+// HTML tell the same story, and only the format knows how to escape. Samples are read
+// row by row (columns.go), as a run of weeks has more of them than fit into memory.
 //
 // Texts in a result come from scenarios and from the systems under test, so no
 // format trusts them: control characters, terminal escapes and text direction
@@ -21,17 +22,30 @@ import (
 type Format struct {
 	Name      string // "html"
 	Extension string // of the file name, without the dot: "html"
-	Summary   string // one line for people: "A page to read and to send"
-	// Write renders r. The same result gives the same bytes.
-	Write func(w io.Writer, r *experiments.Result) error
+	// File is its name in a run's directory: "report.html". Formats without one are
+	// rendered only for those who ask.
+	File    string
+	Summary string // one line for people: "A page to read and to send"
+	write   func(w io.Writer, s *Stored) error
+}
+
+// Write renders a result that is in memory. The same result gives the same bytes.
+func (f Format) Write(w io.Writer, r *experiments.Result) error { return f.write(w, Memory(r)) }
+
+// WriteStored renders a result whose samples may be in a file, to the same bytes.
+func (f Format) WriteStored(w io.Writer, s *Stored) error { return f.write(w, s) }
+
+// withoutSamples is the writer of a format that shows no single measurement.
+func withoutSamples(write func(io.Writer, *experiments.Result) error) func(io.Writer, *Stored) error {
+	return func(w io.Writer, s *Stored) error { return write(w, s.Result) }
 }
 
 // Formats lists every format: its name, the ending of its file and what it is for.
 func Formats() []Format {
 	return []Format{
-		{"markdown", "md", "A postmortem to edit and to discuss", writeMarkdown},
-		{"html", "html", "A page with charts to read, print and send", writeHTML},
-		{"junit", "xml", "Test results for CI", writeJUnit},
-		{"json", "json", "The stored result, which all other formats are rendered from", writeJSON},
+		{"markdown", "md", "report.md", "A postmortem to edit and to discuss", withoutSamples(writeMarkdown)},
+		{"html", "html", "report.html", "A page with charts to read, print and send", writeHTML},
+		{"junit", "xml", "junit.xml", "Test results for CI", withoutSamples(writeJUnit)},
+		{"json", "json", "result.json", "The stored result, which all other formats are rendered from", writeStoredJSON},
 	}
 }

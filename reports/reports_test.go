@@ -393,7 +393,15 @@ func TestALineIsCutWhereNothingWasRead(t *testing.T) {
 	nan := math.NaN()
 	s := &experiments.Series{Name: "probe.p", Kind: "probe", At: experiments.Floats{0, 1, 2, 3, 4}, Latency: experiments.Floats{0, 1, nan, 1, .5}, Bad: experiments.Floats{0, 1, nan, 0, 0}}
 	sc := scale{to: 4, high: 1}
-	value := readingOf(s, nil).value
+	m := func() measured { return inMemory(s) }
+	value := readingOf(m(), &experiments.Result{}).value
+	surveyed := func(columns int) draft {
+		d, err := survey(m(), value, 1, sc, columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
 	for _, test := range []struct {
 		name           string
 		columns        int
@@ -402,15 +410,15 @@ func TestALineIsCutWhereNothingWasRead(t *testing.T) {
 		{"every measurement where there is room", 10, "M0 1500l1750-1500M5250 0l1750 750", ""},
 		{"columns where there is not", 2, "M1750 750h0M5250 375h0", "M1750 0l0 1500zM5250 0l0 750z"},
 	} {
-		if line, envelope := paths(reduce(s, value, 1, sc, test.columns), sc); line != test.line || envelope != test.envelope {
+		if line, envelope := paths(surveyed(test.columns).points, sc); line != test.line || envelope != test.envelope {
 			t.Errorf("%s: line %q, envelope %q", test.name, line, envelope)
 		}
 	}
-	if path, failed := rug(s, sc, 10); path != "M1750 0v10" || failed != 1 {
-		t.Errorf("rug %q of %d", path, failed)
+	if d := surveyed(10); d.rug != "M1750 0v10" || d.failed != 1 || d.unread != 1 {
+		t.Errorf("rug %q of %d, %d not read", d.rug, d.failed, d.unread)
 	}
 	s.Latency[2], s.Gaps = 1, []experiments.Gap{{From: 2.2, To: 2.8, Condition: experiments.NoData}}
-	if line, _ := paths(reduce(s, value, 1, sc, 10), sc); line != "M0 1500l1750-1500l1750 0M5250 0l1750 750" {
+	if line, _ := paths(surveyed(10).points, sc); line != "M0 1500l1750-1500l1750 0M5250 0l1750 750" {
 		t.Errorf("a gap between measurements: %q", line)
 	}
 }

@@ -49,12 +49,12 @@ const (
 	mostLanes = 16
 )
 
-func (o outliner) stage() stage {
+func (o outliner) stage(series []measured) stage {
 	r := o.r
 	seconds := o.ended().Sub(r.Began).Seconds()
-	for _, s := range r.Series {
-		if s != nil && len(s.At) > 0 && s.At[len(s.At)-1] > seconds {
-			seconds = s.At[len(s.At)-1]
+	for _, m := range series {
+		if m.last > seconds {
+			seconds = m.last
 		}
 	}
 	if !(seconds > 0) {

@@ -39,17 +39,16 @@ cannot be read or the report not be written.`,
 			if err != nil {
 				return err
 			}
-			result, err := storedResult(cmd.Context(), global, args[0])
-			if err != nil {
-				return readingError(err)
-			}
-			if path == "" {
-				return format.Write(cmd.OutOrStdout(), result)
-			}
-			if err := writeFile(path, func(file *os.File) error { return format.Write(file, result) }); err != nil {
-				return &exitError{experiments.Errored.ExitCode(), fmt.Errorf("write %s: %w", path, err)}
-			}
-			return nil
+			err = renderStored(cmd.Context(), global, args[0], func(stored *reports.Stored) error {
+				if path == "" {
+					return format.WriteStored(cmd.OutOrStdout(), stored)
+				}
+				if err := writeFile(path, func(file *os.File) error { return format.WriteStored(file, stored) }); err != nil {
+					return &exitError{experiments.Errored.ExitCode(), fmt.Errorf("write %s: %w", path, err)}
+				}
+				return nil
+			})
+			return readingError(err)
 		},
 	}
 	cmd.Flags().StringVar(&name, "format", "markdown", "`name` of the format: one of "+strings.Join(names, ", "))
@@ -69,6 +68,10 @@ func findFormat(name string, names []string) (reports.Format, error) {
 // readingError tells a run that is not there, which is a wrong command line, from one
 // that cannot be read.
 func readingError(err error) error {
+	var known *exitError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
 	if errors.Is(err, state.ErrNoRun) {
 		return &exitError{experiments.Invalid.ExitCode(), err}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,18 +141,28 @@ func (s *session) keepResult(result *experiments.Result) error {
 }
 
 // reportNames are the files of a run's directory, by the name of their format.
-var reportNames = map[string]string{"json": "result.json", "markdown": "report.md", "html": "report.html", "junit": "junit.xml"}
+var reportNames = namesOfReports()
 
-// writeReports renders every format into dir. A format that fails does not keep
+func namesOfReports() map[string]string {
+	names := map[string]string{}
+	for _, format := range reports.Formats() {
+		if format.File != "" {
+			names[format.Name] = format.File
+		}
+	}
+	return names
+}
+
+// writeReports renders every format that has a file in a run's directory into dir. A format that fails does not keep
 // the others from being written.
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
-	formats := reports.Formats()
+	formats := slices.DeleteFunc(reports.Formats(), func(f reports.Format) bool { return f.File == "" })
 	problems := make([]error, len(formats)+1)
 	// Side by side, so that they wait for the disk together.
 	var writers sync.WaitGroup
 	for i, format := range formats {
 		writers.Go(func() {
-			path := filepath.Join(dir, reportNames[format.Name])
+			path := filepath.Join(dir, format.File)
 			if err := writeFile(path, func(file *os.File) error { return format.Write(redact.Writer(file, clean), result) }); err != nil {
 				problems[i] = fmt.Errorf("write the %s report %s: %w", format.Name, path, err)
 			}
