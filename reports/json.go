@@ -130,7 +130,8 @@ func marshal(v any, indent string) ([]byte, error) {
 // as \u escapes: the text stays what it was, and cannot deceive who reads the file.
 // They can only stand inside strings, where an escape means the same.
 func escapeHidden(text []byte) []byte {
-	first := bytes.IndexFunc(text, hidden)
+	unseen := func(char rune) bool { return hidden(char) || char == 0x7f }
+	first := bytes.IndexFunc(text, unseen)
 	if first < 0 {
 		return text
 	}
@@ -139,7 +140,7 @@ func escapeHidden(text []byte) []byte {
 	for rest := text[first:]; len(rest) > 0; {
 		char, size := utf8.DecodeRune(rest)
 		switch {
-		case !hidden(char):
+		case !unseen(char):
 			escaped = append(escaped, rest[:size]...)
 		case char > 0xffff:
 			char -= 0x10000

@@ -47,5 +47,8 @@ func Formats() []Format {
 		{"html", "html", "report.html", "A page with charts to read, print and send", writeHTML},
 		{"junit", "xml", "junit.xml", "Test results for CI", withoutSamples(writeJUnit)},
 		{"json", "json", "result.json", "The stored result, which all other formats are rendered from", writeStoredJSON},
+		{"github-summary", "md", "", "A short summary for a job or a pull request on GitHub", withoutSamples(writeGitHubSummary)},
+		{"csv", "csv", "", "The samples, a row each, for a spreadsheet", writeCSV},
+		{"openmetrics", "om", "", "The samples for Prometheus: promtool tsdb create-blocks-from openmetrics", writeOpenMetrics},
 	}
 }

@@ -307,8 +307,8 @@ var junitAttributes = map[string]string{
 	"testsuites": "name time tests failures errors",
 	"testsuite":  "name tests failures errors group time skipped timestamp hostname id package file log url",
 	"properties": "", "property": "name value",
-	"testcase": "name time classname group",
-	"skipped":  "type message", "error": "type message", "failure": "type message",
+	"testcase": "name time classname group", "system-out": "",
+	"skipped": "type message", "error": "type message", "failure": "type message",
 }
 
 func TestJUnitHoldsOnlyWhatItsSchemaAllows(t *testing.T) {
