@@ -47,32 +47,36 @@ func writeStoredJSON(w io.Writer, s *Stored) error {
 	if !found {
 		return fmt.Errorf("writing the result of run %s as JSON: the series are not its last field", r.Run)
 	}
-	buffered := bufio.NewWriter(w)
-	// A bufio.Writer keeps its first error, so Flush reports it.
-	buffered.Write(text)
-	buffered.WriteByte('[')
-	for i, series := range s.series {
-		if i > 0 {
-			buffered.WriteByte(',')
-		}
-		buffered.WriteString("\n    ")
-		if err := writeSeries(buffered, series); err != nil {
-			return fmt.Errorf("writing series %d of run %s as JSON: %w", i+1, r.Run, err)
-		}
-	}
-	if len(s.series) > 0 {
-		buffered.WriteString("\n  ")
-	}
-	buffered.WriteString("]\n}\n")
-	if err := buffered.Flush(); err != nil {
+	if err := writeWhole(w, text, s.series); err != nil {
 		return fmt.Errorf("writing the result of run %s: %w", r.Run, err)
 	}
 	return nil
 }
 
+// writeWhole writes the head and the series. Texts are written in one piece each, as w may
+// look for secrets in them; only numbers are cut anywhere.
+func writeWhole(w io.Writer, head []byte, list []measured) error {
+	if _, err := w.Write(append(head, '[')); err != nil {
+		return err
+	}
+	end := "]\n}\n"
+	for i, series := range list {
+		before := "\n    "
+		if i > 0 {
+			before = "," + before
+		}
+		if err := writeSeries(w, before, series); err != nil {
+			return fmt.Errorf("series %d: %w", i+1, err)
+		}
+		end = "\n  ]\n}\n"
+	}
+	_, err := io.WriteString(w, end)
+	return err
+}
+
 // writeSeries writes a series on one line, number by number: a column in one piece would
 // be far longer than the numbers it was made of.
-func writeSeries(w *bufio.Writer, m measured) error {
+func writeSeries(w io.Writer, begin string, m measured) error {
 	head := *m.head
 	head.At, head.Latency, head.Value, head.Bad, head.Total = experiments.Floats{}, nil, nil, nil, nil
 	line, err := marshal(head, "")
@@ -84,28 +88,34 @@ func writeSeries(w *bufio.Writer, m measured) error {
 	if !found {
 		return errors.New("it has no times")
 	}
-	w.Write(before)
+	if _, err := io.WriteString(w, begin+string(before)); err != nil {
+		return err
+	}
+	numbers := bufio.NewWriterSize(w, 64<<10) // it keeps its first error
 	for c := range columns {
 		if !m.has[c] && c != columnAt {
 			continue
 		}
-		fmt.Fprintf(w, ",%q:[", columnNames[c])
+		fmt.Fprintf(numbers, ",%q:[", columnNames[c])
 		if err := m.column(c, func(i int, number float64) {
 			if i > 0 {
-				w.WriteByte(',')
+				numbers.WriteByte(',')
 			}
 			if math.IsNaN(number) || math.IsInf(number, 0) {
-				w.WriteString("null")
+				numbers.WriteString("null")
 				return
 			}
-			w.Write(strconv.AppendFloat(w.AvailableBuffer(), number, 'g', -1, 64))
+			numbers.Write(strconv.AppendFloat(numbers.AvailableBuffer(), number, 'g', -1, 64))
 		}); err != nil {
 			return err
 		}
-		w.WriteByte(']')
+		numbers.WriteByte(']')
 	}
-	w.Write(after)
-	return nil
+	if err := numbers.Flush(); err != nil {
+		return err
+	}
+	_, err = w.Write(after)
+	return err
 }
 
 func listed[T any](list []T) []T {

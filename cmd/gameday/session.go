@@ -137,7 +137,7 @@ func (s *session) keepSource(source experiments.Source) error {
 }
 
 func (s *session) keepResult(result *experiments.Result) error {
-	return writeReports(s.dir, result, s.redact)
+	return keepReports(s.dir, result, s.redact)
 }
 
 // reportNames are the files of a run's directory, by the name of their format.
@@ -153,11 +153,29 @@ func namesOfReports() map[string]string {
 	return names
 }
 
-// writeReports renders every format that has a file in a run's directory into dir. A format that fails does not keep
-// the others from being written.
+// keepReports renders what belongs into a run's directory: the reports, and the outline
+// that lists are made of.
+func keepReports(dir string, result *experiments.Result, clean func(string) string) error {
+	path := filepath.Join(dir, history.OutlineFile)
+	var problem error
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := writeFile(path, func(file *os.File) error {
+			return reports.Store(redact.Writer(file, clean), history.Outline(result))
+		}); err != nil {
+			problem = fmt.Errorf("write the outline %s: %w", path, err)
+		}
+	})
+	err := writeReports(dir, result, clean)
+	writer.Wait()
+	return errors.Join(err, problem)
+}
+
+// writeReports renders every format that each run leaves into dir. A format that fails
+// does not keep the others from being written.
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
 	formats := slices.DeleteFunc(reports.Formats(), func(f reports.Format) bool { return f.File == "" })
-	problems := make([]error, len(formats)+1)
+	problems := make([]error, len(formats))
 	// Side by side, so that they wait for the disk together.
 	var writers sync.WaitGroup
 	for i, format := range formats {
@@ -168,14 +186,6 @@ func writeReports(dir string, result *experiments.Result, clean func(string) str
 			}
 		})
 	}
-	writers.Go(func() {
-		path := filepath.Join(dir, history.OutlineFile)
-		if err := writeFile(path, func(file *os.File) error {
-			return reports.Store(redact.Writer(file, clean), history.Outline(result))
-		}); err != nil {
-			problems[len(formats)] = fmt.Errorf("write the outline %s: %w", path, err)
-		}
-	})
 	writers.Wait()
 	return errors.Join(problems...)
 }
