@@ -42,6 +42,7 @@ type tick struct {
 	Label string
 	Edge  string // "start" or "end" for a label at the edge, else ""
 	Shift int    // of the label from the line, in pixels
+	Class string
 }
 
 // scale maps time and values to the box.

@@ -373,12 +373,12 @@ func TestLabelsOfLimitsCoverNeitherDataNorEachOther(t *testing.T) {
 		points []point
 		want   []tick
 	}{
-		{"above its line, where it is free", []limit{{.5, "a"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}}},
-		{"below, where data are above", []limit{{.5, "a"}}, flat(.55), []tick{{Y: 75, Label: "a", Shift: labelBelow}}},
-		{"below, at the top of the chart", []limit{{.99, "a"}}, flat(.1), []tick{{Y: 1.5, Label: "a", Shift: labelBelow}}},
-		{"above, at the bottom", []limit{{.01, "a"}}, flat(.05), []tick{{Y: 148.5, Label: "a", Shift: labelAbove}}},
-		{"together, where lines are close", []limit{{.99, "a"}, {.98, "b"}}, flat(1), []tick{{Y: 1.5, Label: "a, b", Shift: labelBelow}, {Y: 3, Shift: labelBelow}}},
-		{"apart, where lines are not", []limit{{.5, "a"}, {.41, "b"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}, {Y: 88.5, Label: "b", Shift: labelBelow}}},
+		{"above its line, where it is free", []limit{{.5, "a", ""}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}}},
+		{"below, where data are above", []limit{{.5, "a", ""}}, flat(.55), []tick{{Y: 75, Label: "a", Shift: labelBelow}}},
+		{"below, at the top of the chart", []limit{{.99, "a", ""}}, flat(.1), []tick{{Y: 1.5, Label: "a", Shift: labelBelow}}},
+		{"above, at the bottom", []limit{{.01, "a", ""}}, flat(.05), []tick{{Y: 148.5, Label: "a", Shift: labelAbove}}},
+		{"together, where lines are close", []limit{{.99, "a", ""}, {.98, "b", ""}}, flat(1), []tick{{Y: 1.5, Label: "a, b", Shift: labelBelow}, {Y: 3, Shift: labelBelow}}},
+		{"apart, where lines are not", []limit{{.5, "a", ""}, {.41, "b", ""}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}, {Y: 88.5, Label: "b", Shift: labelBelow}}},
 	} {
 		if got := placed(test.limits, test.points, sc); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %+v", test.name, got)
