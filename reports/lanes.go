@@ -51,7 +51,7 @@ var signs = []key{
 	{"found", "M0-3.2a3.2 3.2 0 1 0 .01 0z", "what became of a target"},
 	{"trip", "M0-7 7 0 0 7-7 0z", "a guard stopped the run"},
 	{"near", "M0-6 6 0 0 6-6 0z", "a guard was closest to its limit"},
-	{"broke", "M-5-5 5 5M-5 5 5-5", "a hypothesis did not hold"},
+	{"unheld", "M-7-3h14v6h-14z", "a hypothesis did not hold"}, // a bar
 	{"whole", "M-5 0-1.5 4 5-5", "a hypothesis held again"},
 	{"note", "M-4.5-4.5h9v9h-9z", "a note"},
 }
@@ -118,7 +118,8 @@ func (o outliner) gantt(g stage) gantt {
 
 func (l lane) has(class string) bool {
 	return slices.ContainsFunc(l.Rows, func(r laneRow) bool {
-		return slices.ContainsFunc(r.Signs, func(s sign) bool { return s.Class == class })
+		return slices.ContainsFunc(r.Signs, func(s sign) bool { return s.Class == class }) ||
+			slices.ContainsFunc(r.Bars, func(b band) bool { return b.Class == class })
 	})
 }
 
@@ -171,7 +172,7 @@ func (o outliner) faultLane(i int, sc scale) lane {
 		bars, marks := o.spans(of, sc)
 		row := laneRow{Bars: bars}
 		for k := range row.Bars {
-			row.Bars[k].Label = clean(target, 80)
+			row.Bars[k].Label, row.Bars[k].Class = clean(target, 80), "bar"
 		}
 		for _, mark := range marks {
 			row.Signs = append(row.Signs, newSign("hit", mark.X, clean(target, 80)))
@@ -196,7 +197,7 @@ func (o outliner) faultLane(i int, sc scale) lane {
 	return l
 }
 
-// hypothesisLane shows when a hypothesis was judged not to hold, and when it held again.
+// hypothesisLane shows over which stretch a hypothesis was judged not to hold, and when it held again.
 func (o outliner) hypothesisLane(sc scale) lane {
 	var row laneRow
 	var mended time.Time
@@ -210,16 +211,19 @@ func (o outliner) hypothesisLane(sc scale) lane {
 			if j == nil {
 				continue
 			}
-			x := sc.percent(o.since(j.To))
 			switch {
 			case j.Verdict == experiments.Refuted:
 				broke = true
-				row.Signs = append(row.Signs, newSign("broke", x, quoted(clean(h.Name, 80))+" did not hold: "+clean(j.Text, 120)))
+				b := sc.band(o.since(j.From), o.since(j.To))
+				b.Class, b.Label = "unheld", quoted(clean(h.Name, 80))+" did not hold: "+clean(j.Text, 120)
+				row.Bars = append(row.Bars, b)
 			case j == h.Recovery && broke && j.Verdict == experiments.Held:
 				// It was watched for longer, to show that it goes on holding.
+				at := j.To
 				if !mended.IsZero() {
-					x = sc.percent(o.since(mended.Add(h.RecoveredAfter)))
+					at = mended.Add(h.RecoveredAfter)
 				}
+				x := sc.percent(o.since(at))
 				row.Signs = append(row.Signs, newSign("whole", x, quoted(clean(h.Name, 80))+" held again: "+clean(j.Text, 120)))
 			}
 		}
@@ -273,7 +277,7 @@ func (o outliner) unreadLane(sc scale) lane {
 			}
 			count++
 			b := sc.band(float64(gap.From), float64(gap.To))
-			b.Label = clean(s.Name, 80) + ": " + clean(string(gap.Condition), 40)
+			b.Class, b.Label = "gap", clean(s.Name, 80)+": "+clean(string(gap.Condition), 40)
 			row.Bars = append(row.Bars, b)
 		}
 	}
