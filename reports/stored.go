@@ -59,7 +59,6 @@ func Open(file io.ReaderAt, size int64) (*Stored, error) {
 // line, the series last, each on one line.
 func index(file io.ReaderAt, size int64) (*Stored, error) {
 	s := &scanner{r: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 64<<10)}
-	var head []byte
 	begin := []byte("  \"series\": [\n")
 	for lineStart := true; ; {
 		part, err := s.r.ReadSlice('\n')
@@ -70,13 +69,19 @@ func index(file io.ReaderAt, size int64) (*Stored, error) {
 		if lineStart && bytes.Equal(part, begin) {
 			break
 		}
-		if len(head)+len(part) > maxResult {
-			return nil, errOther
-		}
-		head, lineStart = append(head, part...), err == nil
+		lineStart = err == nil
+	}
+	if s.offset > maxResult {
+		return nil, errOther
+	}
+	// Read in one piece, now that it is known how long it is.
+	const end = `"series":[]}`
+	head := make([]byte, s.offset-int64(len(begin)), s.offset+int64(len(end)))
+	if _, err := file.ReadAt(head, 0); err != nil {
+		return nil, other(err)
 	}
 	result := &experiments.Result{}
-	if json.Unmarshal(append(head, `"series":[]}`...), result) != nil || result.Schema != experiments.ResultSchema || check(result) != nil {
+	if json.Unmarshal(append(head, end...), result) != nil || result.Schema != experiments.ResultSchema || check(result) != nil {
 		return nil, errOther // Load says what is wrong
 	}
 	stored := &Stored{Result: result}
