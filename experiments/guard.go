@@ -11,6 +11,23 @@ type Guard interface {
 	Judge(h *History) Reading
 }
 
+// Bounded is a guard whose limit is a number of one series, which a chart can draw.
+type Bounded interface {
+	Guard
+	// Bound gives it, nil where the guard as it is written has none.
+	Bound() *Bound
+}
+
+// Bound is a limit on a series: a measurement beyond it counts for the guard. It need
+// not stop the run alone, as a guard may ask for several in a row, or over a window of
+// its own.
+type Bound struct {
+	Series string    `json:"series"` // "slo.checkout"
+	Kind   LimitKind `json:"kind"`
+	// Limit is the good ratio, the latency in seconds, or the value in the probe's unit.
+	Limit Float `json:"limit"`
+}
+
 // Needs lists the series a guard reads.
 type Needs struct {
 	Probes []*Probed

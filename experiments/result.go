@@ -145,6 +145,8 @@ type GuardResult struct {
 	Last    *Reading  `json:"last,omitempty"`
 	Looks   int       `json:"looks"`
 	Tripped bool      `json:"tripped"`
+	// Bound is the limit that a chart can draw, nil where the guard has none.
+	Bound *Bound `json:"bound,omitempty"`
 }
 
 // SLOResult is what the run cost an SLO.

@@ -453,6 +453,9 @@ func (r *runner) guardResult(g *GuardPlan) *GuardResult {
 	result := r.guards[g]
 	if result == nil {
 		result = &GuardResult{Name: g.Name, Kind: g.Kind, Default: g.Default, Origin: g.Origin}
+		if bounded, ok := g.Guard.(Bounded); ok {
+			result.Bound = bounded.Bound()
+		}
 		r.guards[g] = result
 	}
 	return result

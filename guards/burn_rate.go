@@ -27,6 +27,11 @@ func (g *BurnRate) Needs() experiments.Needs {
 	return experiments.Needs{SLOs: []*experiments.SLO{g.SLO}, Windows: g.Windows}
 }
 
+// Bound is the share of good events at which the budget burns at factor.
+func (g *BurnRate) Bound() *experiments.Bound {
+	return &experiments.Bound{Series: g.SLO.SeriesName(), Kind: experiments.GoodRatio, Limit: experiments.Float(1 - g.Factor*g.SLO.Budget())}
+}
+
 // Validate checks the windows, and that the factor can be reached.
 func (g *BurnRate) Validate() []experiments.Problem {
 	problems := factorProblems(g.SLO, g.Factor)

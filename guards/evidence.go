@@ -55,6 +55,11 @@ func (g *Evidence) Needs() experiments.Needs {
 	return experiments.Needs{SLOs: []*experiments.SLO{g.SLO}, Windows: []time.Duration{g.Window}}
 }
 
+// Bound is the share of good events that the run must not stay below on average.
+func (g *Evidence) Bound() *experiments.Bound {
+	return &experiments.Bound{Series: g.SLO.SeriesName(), Kind: experiments.GoodRatio, Limit: experiments.Float(1 - g.theta())}
+}
+
 // Validate checks that there is a share to bet against and a rate of false aborts.
 func (g *Evidence) Validate() []experiments.Problem {
 	var problems []experiments.Problem

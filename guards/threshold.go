@@ -27,6 +27,22 @@ func (g *Threshold) Needs() experiments.Needs {
 	return experiments.Needs{Probes: []*experiments.Probed{g.Probe}}
 }
 
+// Bound is where measurements are out of bounds. A guard of failures has none.
+func (g *Threshold) Bound() *experiments.Bound {
+	bound := experiments.Bound{Series: g.Probe.SeriesName()}
+	switch {
+	case g.ValueAbove != nil:
+		bound.Kind, bound.Limit = experiments.ValueAtMost, experiments.Float(*g.ValueAbove)
+	case g.ValueBelow != nil:
+		bound.Kind, bound.Limit = experiments.ValueAtLeast, experiments.Float(*g.ValueBelow)
+	case g.LatencyAbove != nil:
+		bound.Kind, bound.Limit = experiments.QuantileAtMost, experiments.Float(g.LatencyAbove.Seconds())
+	default:
+		return nil
+	}
+	return &bound
+}
+
 // Validate checks that there is exactly one bound.
 func (g *Threshold) Validate() []experiments.Problem {
 	var problems []experiments.Problem

@@ -84,7 +84,7 @@ func TestTheWordsOfAnAccount(t *testing.T) {
 		a := &experiments.Account{Period: "30d", Remaining: nan, Likely: nan, Worst: nan, Allowance: nan, Usual: nan, Attributable: nan, AttributableSpent: nan}
 		s.Account = a
 		change(s, a)
-		return strings.Join(outliner{&experiments.Result{}, detail{text: 500}}.account(s), " ")
+		return strings.Join(newOutliner(&experiments.Result{}, detail{text: 500}).account(s), " ")
 	}
 	at := time.Date(2026, time.December, 24, 14, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {

@@ -38,8 +38,8 @@ func ActionItems(markdown []byte) []ActionItem {
 	return nil
 }
 
-// columns are the headings by which the columns of the table are known.
-var columns = map[string][]string{
+// itemColumns are the headings by which the columns of the table are known.
+var itemColumns = map[string][]string{
 	"action":   {"action", "action item", "what"},
 	"owner":    {"owner", "who", "assignee"},
 	"due":      {"due date", "due", "by", "when"},
@@ -112,7 +112,7 @@ func headings(line string) []string {
 	for _, cell := range cells(line) {
 		head := strings.ToLower(plain(cell))
 		name := ""
-		for column, names := range columns {
+		for column, names := range itemColumns {
 			if slices.Contains(names, head) {
 				name = column
 			}

@@ -193,7 +193,7 @@ func (o *budgetOutline) judge() {
 	}
 	// A deployment comes first: it is what most people look for.
 	slices.SortStableFunc(o.Purposes, func(a, b fact) int {
-		return cmp.Compare(index(a.Name != "Deployment allowed"), index(b.Name != "Deployment allowed"))
+		return cmp.Compare(secondIf(a.Name != "Deployment allowed"), secondIf(b.Name != "Deployment allowed"))
 	})
 	for _, action := range o.Band.Actions {
 		o.Recommendation = append(o.Recommendation, clean(action, 200))
@@ -203,7 +203,7 @@ func (o *budgetOutline) judge() {
 	}
 }
 
-func index(yes bool) int {
+func secondIf(yes bool) int {
 	if yes {
 		return 1
 	}

@@ -42,13 +42,7 @@ type tick struct {
 	Label string
 	Edge  string // "start" or "end" for a label at the edge, else ""
 	Shift int    // of the label from the line, in pixels
-}
-
-// point is one measurement, or all of a column of pixels.
-type point struct {
-	at             float64 // seconds
-	min, max, mean float64
-	cut            bool // nothing could be read just before: no line leads here
+	Class string
 }
 
 // scale maps time and values to the box.
@@ -68,45 +62,19 @@ func (s scale) percent(at float64) string {
 
 func percentOf(share float64) string { return trimmed(share*100, 2) + "%" }
 
-// reading gives what a chart shows of measurement i.
-type reading struct {
-	value func(i int) float64 // NaN where nothing could be read
-	unit  string
-	what  string
-	// kinds are the limits that can be drawn on it.
-	kinds []experiments.LimitKind
-}
-
-func readingOf(s *experiments.Series, hypotheses []experiments.HypothesisResult) reading {
-	if s.Kind == "slo" {
-		return reading{unit: "ratio", what: "Share of good events", kinds: []experiments.LimitKind{experiments.GoodRatio}, value: func(i int) float64 {
-			if i >= len(s.Total) || i >= len(s.Bad) || !(s.Total[i] > 0) {
-				return math.NaN()
-			}
-			return 1 - s.Bad[i]/s.Total[i]
-		}}
-	}
-	values := []experiments.LimitKind{experiments.ValueAtMost, experiments.ValueAtLeast, experiments.ValueKeeps}
-	asked := slices.ContainsFunc(hypotheses, func(h experiments.HypothesisResult) bool {
-		return h.Series == s.Name && slices.Contains(values, h.Kind)
-	})
-	if len(s.Value) == len(s.At) && (asked || len(s.Latency) != len(s.At)) {
-		return reading{unit: s.Unit, what: "Value", kinds: values, value: func(i int) float64 { return s.Value[i] }}
-	}
-	return reading{unit: "s", what: "Latency", kinds: []experiments.LimitKind{experiments.QuantileAtMost}, value: func(i int) float64 {
-		if i >= len(s.Latency) {
-			return math.NaN()
-		}
-		return s.Latency[i]
-	}}
-}
-
 // newChart draws a series. The stage is what all charts of a run share.
-func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) chart {
-	shown := readingOf(s, o.r.Hypotheses)
+func (o outliner) newChart(id int, m track, g stage, columns int) (chart, error) {
+	s, shown := m.head, readingOf(m, o.r)
 	sc := scale{from: 0, to: g.seconds}
-	step := pace(s.At)
-	points := reduce(s, shown.value, step, sc, columns)
+	step, err := pace(m)
+	if err != nil {
+		return chart{}, err
+	}
+	d, err := survey(m, shown.value, step, sc, columns)
+	if err != nil {
+		return chart{}, err
+	}
+	points := d.points
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, p := range points {
 		low, high = min(low, p.min), max(high, p.max)
@@ -122,10 +90,7 @@ func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) 
 		c.Title += " over " + sayDuration(s.Window)
 	}
 	c.Line, c.Envelope = paths(points, sc)
-	failed := 0
-	if s.Kind != "slo" {
-		c.Rug, failed = rug(s, sc, columns)
-	}
+	c.Rug = d.rug
 	for _, gap := range s.Gaps {
 		from := float64(gap.From)
 		to := max(float64(gap.To), from) + step
@@ -144,16 +109,13 @@ func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) 
 		c.TicksY = append(c.TicksY, tick{Y: pixel(sc, v), Label: clean(sayValue(v, shown.unit), 16)})
 	}
 	c.Limits = placed(limits, points, sc)
-	unread := unreadable(len(s.At), shown.value)
-	c.Note = plural(len(s.At), "measurement")
 	if s.Kind == "slo" {
-		c.Note = plural(len(s.At), "count")
+		c.Note = plural(m.n, "count")
+	} else {
+		c.Note = plural(m.n, "measurement") + ", " + sayCount(float64(d.failed)) + " failed"
 	}
-	if s.Kind != "slo" {
-		c.Note += ", " + sayCount(float64(failed)) + " failed"
-	}
-	if unread > 0 {
-		c.Note += ", " + sayCount(float64(unread)) + " not readable (hatched)"
+	if d.unread > 0 {
+		c.Note += ", " + sayCount(float64(d.unread)) + " not readable (hatched)"
 	}
 	if c.Envelope != "" {
 		c.Note += "; the line is the mean, the area from least to most"
@@ -165,20 +127,10 @@ func (o outliner) newChart(id int, s *experiments.Series, g stage, columns int) 
 	if low <= high {
 		c.Desc = fmt.Sprintf("From %s to %s in %s. %s.", clean(sayValue(low, shown.unit), 40), clean(sayValue(high, shown.unit), 40), clock(g.seconds), c.Note)
 	}
-	return c
+	return c, nil
 }
 
 func pixel(sc scale, v float64) float64 { return float64(sc.y(v)) / 10 }
-
-func unreadable(n int, value func(int) float64) int {
-	count := 0
-	for i := range n {
-		if math.IsNaN(value(i)) {
-			count++
-		}
-	}
-	return count
-}
 
 // bounds picks the range of values. Latencies start at zero; ratios end at 100%.
 func bounds(low, high float64, unit string, limits []limit) (float64, float64) {
@@ -225,69 +177,6 @@ func ticks(low, high float64, count int) []float64 {
 		}
 	}
 	return list
-}
-
-// pace is the usual time between two measurements, 0 for fewer than two.
-func pace(at experiments.Floats) float64 {
-	if len(at) < 2 {
-		return 0
-	}
-	stride := max(1, len(at)/1000)
-	var steps []float64
-	for i := 1; i < len(at); i += stride {
-		steps = append(steps, at[i]-at[i-1])
-	}
-	slices.Sort(steps)
-	return steps[len(steps)/2]
-}
-
-// reduce makes at most about columns points of a series: the measurements themselves
-// where they fit, else the least, the most and the mean of each column. Where nothing
-// could be read, or much longer than usual nothing was measured, the line is cut.
-func reduce(s *experiments.Series, value func(int) float64, step float64, sc scale, columns int) []point {
-	if len(s.At) == 0 || columns < 1 {
-		return nil
-	}
-	single := len(s.At) <= 2*columns
-	points := make([]point, 0, min(len(s.At), columns+1))
-	gap, cut, last := 0, true, math.Inf(-1)
-	column, count, sum := -1, 0, 0.0
-	for i, at := range s.At {
-		v := value(i)
-		if math.IsNaN(at) || math.IsNaN(v) || math.IsInf(v, 0) {
-			cut = true
-			continue
-		}
-		if at-last > 4*step && step > 0 {
-			cut = true
-		}
-		for gap < len(s.Gaps) && float64(s.Gaps[gap].From) < at {
-			// Written so that an unknown end counts as a gap.
-			if !(float64(s.Gaps[gap].To) <= last) {
-				cut = true
-			}
-			gap++
-		}
-		last = at
-		at = min(max(at, sc.from), sc.to)
-		here := min(int((at-sc.from)/(sc.to-sc.from)*float64(columns)), columns-1)
-		if single || here != column || cut {
-			column, count, sum = here, 0, 0
-			points = append(points, point{at: at, min: v, max: v, cut: cut})
-			if !single {
-				points[len(points)-1].at = sc.from + (float64(here)+0.5)/float64(columns)*(sc.to-sc.from)
-			}
-			cut = false
-		}
-		count++
-		sum += v
-		p := &points[len(points)-1]
-		p.min, p.max, p.mean = min(p.min, v), max(p.max, v), sum/float64(count)
-		if len(points) > 4*columns && !single {
-			break // as many breaks as that are no picture any more
-		}
-	}
-	return points
 }
 
 // paths draws the line of the means, and the area between least and most where a
@@ -344,23 +233,6 @@ func (p *pen) to(b *strings.Builder, x, y int) {
 	*p = pen{x, y, true}
 }
 
-// rug marks the columns with failures, and counts the failures.
-func rug(s *experiments.Series, sc scale, columns int) (string, int) {
-	var b strings.Builder
-	failed, column := 0, -1
-	for i := range min(len(s.At), len(s.Bad)) {
-		if !(s.Bad[i] > 0) {
-			continue
-		}
-		failed++
-		if here := sc.x(s.At[i]) * columns / chartWide; here != column {
-			column = here
-			fmt.Fprintf(&b, "M%d 0v10", sc.x(s.At[i]))
-		}
-	}
-	return b.String(), failed
-}
-
 func (s scale) band(from, to float64) band {
 	from, to = min(max(from, s.from), s.to), min(max(to, s.from), s.to)
 	share := max((to-from)/(s.to-s.from), 0.002)
@@ -411,24 +283,23 @@ func clock(seconds float64) string {
 }
 
 // charts draws every series that has a measurement, as many as fit.
-func (o outliner) charts(g stage) (list []chart, leftOut int) {
-	var drawn []*experiments.Series
-	for _, s := range o.r.Series {
-		if s != nil && len(s.At) > 0 {
-			drawn = append(drawn, s)
-		}
-	}
+func (o outliner) charts(g stage, series []track) (list []chart, leftOut int, err error) {
+	drawn := slices.DeleteFunc(slices.Clone(series), func(m track) bool { return m.n == 0 })
 	// What a hypothesis is about comes first.
-	slices.SortStableFunc(drawn, func(a, b *experiments.Series) int { return cmp.Compare(o.interest(a), o.interest(b)) })
+	slices.SortStableFunc(drawn, func(a, b track) int { return cmp.Compare(o.interest(a.head), o.interest(b.head)) })
 	most := max(o.d.columns/150, 1)
 	if len(drawn) > most {
 		leftOut = len(drawn) - most
 		drawn = drawn[:most]
 	}
-	for i, s := range drawn {
-		list = append(list, o.newChart(i+1, s, g, min(700, o.d.columns/len(drawn))))
+	for i, m := range drawn {
+		c, err := o.newChart(i+1, m, g, min(700, o.d.columns/len(drawn)))
+		if err != nil {
+			return nil, 0, err
+		}
+		list = append(list, c)
 	}
-	return list, leftOut
+	return list, leftOut, nil
 }
 
 func (o outliner) interest(s *experiments.Series) int {

@@ -142,7 +142,7 @@ func TestASeverityIsProposedFromTheWorstThatUsersMet(t *testing.T) {
 		"nothing to go by":   {blind, 0, "nothing that stands for users was measured"},
 		"most of it is down": {down, 2, "3,000 of 3,812 events of slo.checkout failed (78.7%), over 14s"},
 	} {
-		if level, why := (outliner{test.r, detail{text: 600, rows: 200}}).proposeSeverity(); level != test.want || !strings.HasPrefix(why, test.why) {
+		if level, why := (newOutliner(test.r, detail{text: 600, rows: 200})).proposeSeverity(); level != test.want || !strings.HasPrefix(why, test.why) {
 			t.Errorf("%s: SEV%d, %s", name, level, why)
 		}
 	}
@@ -174,7 +174,7 @@ func TestActionItemsAreProposedFromWhatFailed(t *testing.T) {
 		"no effect":        {failed, "P2 Find out why the fault “lose-a-pod” took no effect on pod shop/checkout-7d: no such pod"},
 		"a blind guard":    {blind, "P2 Give the guard “page-worthy” something to judge by: it was blind at the end (no data for 9s)"},
 	} {
-		list := outliner{test.r, detail{text: 600, rows: 200}}.proposals()
+		list := newOutliner(test.r, detail{text: 600, rows: 200}).proposals()
 		if test.want == "" {
 			if len(list) > 0 {
 				t.Errorf("%s: %+v", name, list)
@@ -196,7 +196,7 @@ func TestActionItemsAreProposedFromWhatFailed(t *testing.T) {
 	for range 500 {
 		many.Hits = append(many.Hits, taken.Hits[0])
 	}
-	if list := (outliner{many, detail{text: 600, rows: 200}}).proposals(); len(list) != mostProposals {
+	if list := (newOutliner(many, detail{text: 600, rows: 200})).proposals(); len(list) != mostProposals {
 		t.Errorf("%d proposals", len(list))
 	}
 }
@@ -218,7 +218,7 @@ func TestHitsInTheWorldAtOnceAreCounted(t *testing.T) {
 		{[]experiments.HitResult{hit(1, 0), hit(5, 6), hit(7, 8)}, 2}, {[]experiments.HitResult{{}, hit(1, 2)}, 1},
 	} {
 		r.Hits = test.hits
-		if got := (outliner{r, detail{text: 600, rows: 200}}).atOnce(); got != test.want {
+		if got := (newOutliner(r, detail{text: 600, rows: 200})).atOnce(); got != test.want {
 			t.Errorf("%d at once, want %d", got, test.want)
 		}
 	}
@@ -227,7 +227,7 @@ func TestHitsInTheWorldAtOnceAreCounted(t *testing.T) {
 func TestDetectionSaysWhatFiredAndWhatCouldHave(t *testing.T) {
 	facts := func(r *experiments.Result) string {
 		var said []string
-		for _, f := range (outliner{r, detail{text: 600, rows: 200}}).detected() {
+		for _, f := range (newOutliner(r, detail{text: 600, rows: 200})).detected() {
 			said = append(said, f.Name+": "+f.Value)
 		}
 		return strings.Join(said, "; ")

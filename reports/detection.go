@@ -20,7 +20,7 @@ func (o outliner) detectionSection(people *Document) []block {
 	}
 	t := &sheet{
 		Caption: "Guards and what they saw",
-		Columns: []column{{"Guard", declared}, {"Most of its limit taken", measured}, {"Reading at the end", measured}, {"Times asked", measured}, {"Outcome", derived}},
+		Columns: []heading{{"Guard", declared}, {"Most of its limit taken", measured}, {"Reading at the end", measured}, {"Times asked", measured}, {"Outcome", derived}},
 		None:    "No guard watched.",
 	}
 	for _, g := range o.guards() {
@@ -36,7 +36,7 @@ func (o outliner) detected() []fact {
 	}
 	since := func(at time.Time) string { return sayDuration(at.Sub(injected)) + " after the first injection" }
 	var list []fact
-	if at, series := o.firstBad(injected); series != "" {
+	if at, series := o.firstBad(); series != "" {
 		list = append(list, fact{"First failure seen", fmt.Sprintf("%s, by %s", since(at), series), measured})
 	}
 	if stop := o.r.Stop; stop != nil && !stop.Breach.IsZero() {
@@ -73,21 +73,15 @@ func (o outliner) detected() []fact {
 	return append(list, fact{"Could it have been noticed", text, derived})
 }
 
-// firstBad is the first measurement after an injection that failed, and of which series.
-func (o outliner) firstBad(injected time.Time) (first time.Time, series string) {
-	for _, s := range o.r.Series {
-		if s == nil {
+// firstBad is the first measurement after the first injection that failed, and of which
+// series.
+func (o outliner) firstBad() (first time.Time, series string) {
+	for _, s := range o.seen {
+		if s.failed < 0 {
 			continue
 		}
-		for i, at := range s.At {
-			when := o.r.Began.Add(time.Duration(at * float64(time.Second)))
-			if i >= len(s.Bad) || !(s.Bad[i] > 0) || when.Before(injected) {
-				continue
-			}
-			if series == "" || when.Before(first) {
-				first, series = when, o.clean(s.Name)
-			}
-			break
+		if when := o.r.Began.Add(time.Duration(s.failed * float64(time.Second))); series == "" || when.Before(first) {
+			first, series = when, o.clean(s.head.Name)
 		}
 	}
 	return first, series
@@ -175,16 +169,17 @@ func slowRecovery(h *experiments.HypothesisResult) bool {
 // evidence says how far the measurements can be trusted, and what was not measured.
 func (o outliner) evidence() []string {
 	var list []string
-	for _, s := range o.r.Series {
-		if s == nil || len(list) >= o.d.rows {
+	for _, one := range o.seen {
+		s := one.head
+		if len(list) >= o.d.rows {
 			continue
 		}
-		if len(s.At) == 0 {
+		if one.rows == 0 {
 			list = append(list, o.clean(s.Name)+" has no measurement at all: nothing is known of it.")
 			continue
 		}
-		text := fmt.Sprintf("%s was read %s times", o.clean(s.Name), sayCount(float64(len(s.At))))
-		if step := pace(s.At); step > 0 {
+		text := fmt.Sprintf("%s was read %s times", o.clean(s.Name), sayCount(float64(one.rows)))
+		if step := one.pace; step > 0 {
 			every := sayDuration(time.Duration(step * float64(time.Second)))
 			text += fmt.Sprintf(", every %s: what is over sooner may not be seen, and its times are right to %s", every, every)
 		}

@@ -10,8 +10,6 @@ import (
 	"html/template"
 	"io"
 	"math"
-
-	"github.com/gameday-sh/gameday/experiments"
 )
 
 //go:embed html.tmpl
@@ -21,7 +19,7 @@ var pageText string
 var style string
 
 // maxPage is what a page may weigh; beyond it, it is rendered with less detail.
-const maxPage = 190 << 10
+const maxPage = 140 << 10
 
 // page is what the template sees.
 type page struct {
@@ -47,6 +45,7 @@ type shown struct {
 	Timeline  *gantt
 	Charts    []chart
 	ChartsOut int
+	Stopped   bool // a run that was stopped has a line for it in its charts
 	Bars      []budgetBar
 	Written   template.HTML // what people wrote in a place, or what is proposed for it
 }
@@ -60,10 +59,8 @@ type budgetBar struct {
 
 // writeHTML writes one page that stands alone: no script, nothing loaded from
 // anywhere, and a Content-Security-Policy that forbids both.
-func writeHTML(w io.Writer, r *experiments.Result) error { return writeHTMLWith(w, r, nil) }
-
-// writeHTMLWith writes the page with what people wrote, of each place as far as mostWritten.
-func writeHTMLWith(w io.Writer, r *experiments.Result, people *Document) error {
+func writeHTML(w io.Writer, s *Stored, people *Document) error {
+	r := s.Result
 	form, err := template.New("page").Funcs(template.FuncMap{"sign": func(m any) string { return mark(fmt.Sprint(m)).Sign() }}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("reading the template of the HTML report: %w", err)
@@ -71,11 +68,11 @@ func writeHTMLWith(w io.Writer, r *experiments.Result, people *Document) error {
 	var text bytes.Buffer
 	for d := (detail{text: 300, rows: 80, columns: 2800}); ; d = (detail{d.text * 2 / 3, d.rows * 2 / 3, d.columns * 2 / 3}) {
 		text.Reset()
-		p, written, err := newPage(r, d, people)
-		if err == nil {
-			err = form.Execute(&text, p)
-		}
+		p, written, err := newPage(s, d, people)
 		if err != nil {
+			return fmt.Errorf("drawing the charts of run %s: %w", r.Run, err)
+		}
+		if err := form.Execute(&text, p); err != nil {
 			return fmt.Errorf("rendering the HTML report of run %s: %w", r.Run, err)
 		}
 		if text.Len()-written <= maxPage || d.rows <= 8 {
@@ -89,28 +86,35 @@ func writeHTMLWith(w io.Writer, r *experiments.Result, people *Document) error {
 }
 
 // newPage makes the page, and tells how much of it people wrote.
-func newPage(r *experiments.Result, d detail, people *Document) (p page, written int, err error) {
-	o := outliner{r, d}
+func newPage(s *Stored, d detail, people *Document) (p page, written int, err error) {
+	o, err := storedOutliner(s, d)
+	if err != nil {
+		return p, 0, err
+	}
 	digest := sha256.Sum256([]byte(style))
-	g := o.stage()
+	g := o.stage(s.series)
 	p = page{
-		outline: newOutline(r, d, people), Unfilled: unfilled, Marks: marks,
+		outline: o.newOutline(people), Unfilled: unfilled, Marks: marks,
 		Style: template.CSS(style),
 		// The hash allows this one style sheet and no other, whatever a text may inject.
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'",
 	}
-	for _, s := range p.Sections {
-		one := part{ID: s.ID, Title: s.Title, Mark: s.Mark}
-		for _, b := range s.Blocks {
+	for _, section := range p.Sections {
+		one := part{ID: section.ID, Title: section.Title, Mark: section.Mark}
+		for _, b := range section.Blocks {
 			k := shown{block: b}
 			switch {
 			case b.Picture == "timeline":
 				picture := o.gantt(g)
 				k.Timeline = &picture
 			case b.Picture == "charts":
-				if k.Charts, k.ChartsOut = o.charts(g); len(k.Charts) == 0 {
+				if k.Charts, k.ChartsOut, err = o.charts(g, s.series); err != nil {
+					return p, 0, err
+				}
+				if len(k.Charts) == 0 {
 					continue
 				}
+				k.Stopped = g.stop != ""
 			case b.Budgets != nil:
 				k.Bars = bars(b.Budgets)
 			case b.Place != nil:

@@ -32,7 +32,7 @@ func TestAReportTellsOfJourneysThoseThatMatterMostFirst(t *testing.T) {
 		`silent; medium user journey; No user could be followed from the first injection to the end.`,
 		`tour; low user journey; None of 12 attempts failed from the first injection to the end.`,
 	}
-	for i, row := range (outliner{r, detail{text: 600, rows: 10}}).journeys() {
+	for i, row := range (newOutliner(r, detail{text: 600, rows: 10})).journeys() {
 		if got := row.Name + "; " + row.Criticality + "; " + row.Words; i >= len(want) || got != want[i] {
 			t.Errorf("journey %d:\ngot  %s\nwant %s", i, got, want[min(i, len(want)-1)])
 		}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -26,7 +28,10 @@ var verdicts = []experiments.Verdict{
 
 // writeJSON writes the result that Load reads back. What people look at is indented;
 // each series stays on one line, because its columns are long.
-func writeJSON(w io.Writer, r *experiments.Result) error {
+func writeJSON(w io.Writer, r *experiments.Result) error { return writeStoredJSON(w, Memory(r)) }
+
+func writeStoredJSON(w io.Writer, s *Stored) error {
+	r := s.Result
 	head := *r
 	head.Series = []*experiments.Series{}
 	// A list without entries is [], so that whoever reads it need not ask for null.
@@ -42,29 +47,75 @@ func writeJSON(w io.Writer, r *experiments.Result) error {
 	if !found {
 		return fmt.Errorf("writing the result of run %s as JSON: the series are not its last field", r.Run)
 	}
-	buffered := bufio.NewWriter(w)
-	// A bufio.Writer keeps its first error, so Flush reports it.
-	buffered.Write(text)
-	buffered.WriteByte('[')
-	for i, series := range r.Series {
-		line, err := marshal(series, "")
-		if err != nil {
-			return fmt.Errorf("writing series %d of run %s as JSON: %w", i+1, r.Run, err)
-		}
-		if i > 0 {
-			buffered.WriteByte(',')
-		}
-		buffered.WriteString("\n    ")
-		buffered.Write(bytes.TrimSuffix(line, []byte("\n")))
-	}
-	if len(r.Series) > 0 {
-		buffered.WriteString("\n  ")
-	}
-	buffered.WriteString("]\n}\n")
-	if err := buffered.Flush(); err != nil {
+	if err := writeWhole(w, text, s.series); err != nil {
 		return fmt.Errorf("writing the result of run %s: %w", r.Run, err)
 	}
 	return nil
+}
+
+// writeWhole writes the head and the series. Texts are written in one piece each, as w may
+// look for secrets in them; only numbers are cut anywhere.
+func writeWhole(w io.Writer, head []byte, list []track) error {
+	if _, err := w.Write(append(head, '[')); err != nil {
+		return err
+	}
+	end := "]\n}\n"
+	for i, series := range list {
+		before := "\n    "
+		if i > 0 {
+			before = "," + before
+		}
+		if err := writeSeries(w, before, series); err != nil {
+			return fmt.Errorf("series %d: %w", i+1, err)
+		}
+		end = "\n  ]\n}\n"
+	}
+	_, err := io.WriteString(w, end)
+	return err
+}
+
+// writeSeries writes a series on one line, number by number: a column in one piece would
+// be far longer than the numbers it was made of.
+func writeSeries(w io.Writer, begin string, m track) error {
+	head := *m.head
+	head.At, head.Latency, head.Value, head.Bad, head.Total = experiments.Floats{}, nil, nil, nil, nil
+	line, err := marshal(head, "")
+	if err != nil {
+		return err
+	}
+	// Within a string a quote follows a backslash, so that this is the field.
+	before, after, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(`,"at":[]`))
+	if !found {
+		return errors.New("it has no times")
+	}
+	if _, err := io.WriteString(w, begin+string(before)); err != nil {
+		return err
+	}
+	numbers := bufio.NewWriterSize(w, 64<<10) // it keeps its first error
+	for c := range columns {
+		if !m.has[c] && c != columnAt {
+			continue
+		}
+		fmt.Fprintf(numbers, ",%q:[", columnNames[c])
+		if err := m.column(c, func(i int, number float64) {
+			if i > 0 {
+				numbers.WriteByte(',')
+			}
+			if math.IsNaN(number) || math.IsInf(number, 0) {
+				numbers.WriteString("null")
+				return
+			}
+			numbers.Write(strconv.AppendFloat(numbers.AvailableBuffer(), number, 'g', -1, 64))
+		}); err != nil {
+			return err
+		}
+		numbers.WriteByte(']')
+	}
+	if err := numbers.Flush(); err != nil {
+		return err
+	}
+	_, err = w.Write(after)
+	return err
 }
 
 func listed[T any](list []T) []T {
@@ -89,7 +140,8 @@ func marshal(v any, indent string) ([]byte, error) {
 // as \u escapes: the text stays what it was, and cannot deceive who reads the file.
 // They can only stand inside strings, where an escape means the same.
 func escapeHidden(text []byte) []byte {
-	first := bytes.IndexFunc(text, hidden)
+	unseen := func(char rune) bool { return hidden(char) || char == 0x7f }
+	first := bytes.IndexFunc(text, unseen)
 	if first < 0 {
 		return text
 	}
@@ -98,7 +150,7 @@ func escapeHidden(text []byte) []byte {
 	for rest := text[first:]; len(rest) > 0; {
 		char, size := utf8.DecodeRune(rest)
 		switch {
-		case !hidden(char):
+		case !unseen(char):
 			escaped = append(escaped, rest[:size]...)
 		case char > 0xffff:
 			char -= 0x10000
@@ -150,6 +202,8 @@ func read(r io.Reader) ([]byte, error) {
 	switch known := r.(type) {
 	case interface{ Len() int }:
 		text.Grow(min(known.Len(), maxResult) + bytes.MinRead)
+	case *io.SectionReader:
+		text.Grow(int(min(known.Size(), maxResult)) + bytes.MinRead)
 	case interface{ Stat() (fs.FileInfo, error) }:
 		// A file that cannot be looked at can perhaps still be read.
 		if info, err := known.Stat(); err == nil && info.Mode().IsRegular() {

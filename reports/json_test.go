@@ -11,6 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/redact"
 )
 
 // theSchema is that of a stored result, which checks the form of times too.
@@ -154,6 +155,24 @@ func TestLoadSaysWhatIsWrongWithAStoredResult(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestTextsAreWrittenWholeForWhoeverLooksForSecretsInThem(t *testing.T) {
+	r := run(experiments.Held)
+	for i := range 500 {
+		r.Series[0].Gaps = append(r.Series[0].Gaps, experiments.Gap{From: 165, To: 166, Why: "refused: " + strings.Repeat("x", i%50) + "planted-s3cret"})
+	}
+	var b bytes.Buffer
+	clean := redact.Func([]string{"planted-s3cret"})
+	if err := Store(redact.Writer(&b, clean), r); err != nil {
+		t.Fatal(err)
+	}
+	if at := bytes.Index(b.Bytes(), []byte("planted")); at >= 0 {
+		t.Errorf("left: %s", b.Bytes()[at-20:at+20])
+	}
+	if n := bytes.Count(b.Bytes(), []byte(redact.Mark)); n != 500 {
+		t.Errorf("%d of 500 are taken out", n)
 	}
 }
 

@@ -12,7 +12,15 @@ import (
 )
 
 // The shape is the one that Jenkins, GitLab and GitHub actions read (Jenkins xUnit's
-// junit-10.xsd); attributes beyond it are left out.
+// junit-10.xsd); attributes beyond it, such as file on a case, are left out, as xUnit
+// refuses a whole file for one. What each of them shows decides what stands where:
+//
+//   - GitLab shows the text of a failure, an error or a skip, never its message, so each
+//     text begins with what the message says. Of two cases with the same class and name
+//     it drops the second, so names are made unlike.
+//   - Jenkins groups by the class name up to its last dot, and shows message, text and
+//     system-out of a case, of a passed one too.
+//   - Actions of GitHub show message and text at the file of the suite.
 type (
 	junitSuites struct {
 		XMLName xml.Name `xml:"testsuites"`
@@ -29,8 +37,9 @@ type (
 	junitSuite struct {
 		Name string `xml:"name,attr"`
 		junitTotals
-		Skipped    int             `xml:"skipped,attr"`   // the XSD allows it on a suite only
-		Timestamp  string          `xml:"timestamp,attr"` // UTC; the XSD allows no zone
+		File       string          `xml:"file,attr,omitempty"` // the scenario's
+		Skipped    int             `xml:"skipped,attr"`        // the XSD allows it on a suite only
+		Timestamp  string          `xml:"timestamp,attr"`      // UTC; the XSD allows no zone
 		Hostname   string          `xml:"hostname,attr"`
 		Properties []junitProperty `xml:"properties>property"`
 		Cases      []junitCase     `xml:"testcase"`
@@ -46,6 +55,7 @@ type (
 		Skipped *junitOutcome `xml:"skipped"`
 		Error   *junitOutcome `xml:"error"`
 		Failure *junitOutcome `xml:"failure"`
+		Out     string        `xml:"system-out,omitempty"`
 	}
 	junitOutcome struct {
 		Message string `xml:"message,attr,omitempty"`
@@ -61,9 +71,9 @@ const maxCases = 500
 // each hit (it is mended) and the run. The suite is green only if the verdict is
 // held: what is inconclusive is an error, since CI would read a skip as a pass.
 func writeJUnit(w io.Writer, r *experiments.Result) error {
-	o := outliner{r, detail{text: 2000, rows: maxCases}}
+	o := newOutliner(r, detail{text: 2000, rows: maxCases})
 	suite := junitSuite{
-		Name: o.clean(r.Scenario), Timestamp: r.Began.UTC().Format("2006-01-02T15:04:05"), Hostname: o.clean(r.Host),
+		Name: o.clean(r.Scenario), File: line.ReplaceAllString(o.clean(r.Origin), ""), Timestamp: r.Began.UTC().Format("2006-01-02T15:04:05"), Hostname: o.clean(r.Host),
 		Properties: []junitProperty{
 			{"run", o.clean(r.Run)}, {"verdict", string(r.Verdict)}, {"reason", o.clean(r.Reason)},
 			{"seed", strconv.FormatUint(r.Seed, 10)}, {"digest", o.clean(r.Digest)},
@@ -74,6 +84,16 @@ func writeJUnit(w io.Writer, r *experiments.Result) error {
 	suite.Cases = append(suite.Cases, o.hypothesisCases()...)
 	suite.Cases = append(suite.Cases, o.guardCases()...)
 	suite.Cases = append(suite.Cases, o.hitCases()...)
+	seen := map[string]int{}
+	for i := range suite.Cases {
+		c := &suite.Cases[i]
+		key := c.Class + "\x00" + c.Name
+		if seen[key]++; seen[key] > 1 {
+			c.Name += fmt.Sprintf(" (%d)", seen[key])
+		}
+		// GitLab takes this for the path of a picture.
+		c.Out = strings.ReplaceAll(c.Out, "[[ATTACHMENT|", "[ATTACHMENT|")
+	}
 	red := false
 	for i := range suite.Cases {
 		red = red || suite.Cases[i].Failure != nil || suite.Cases[i].Error != nil
@@ -102,6 +122,11 @@ func writeJUnit(w io.Writer, r *experiments.Result) error {
 	return nil
 }
 
+// outcomeOf says the message in the text too, for those who show only one of them.
+func outcomeOf(message, kind, text string) *junitOutcome {
+	return &junitOutcome{Message: message, Type: kind, Text: strings.TrimSuffix(message+"\n"+text, "\n")}
+}
+
 func junitSeconds(d time.Duration) string {
 	return strconv.FormatFloat(max(d, 0).Seconds(), 'f', 3, 64)
 }
@@ -124,8 +149,12 @@ func (o outliner) hypothesisCases() []junitCase {
 				text = append(text, string(j.Phase)+": "+o.clean(j.Text))
 			}
 		}
-		c := junitCase{Class: o.className("hypothesis"), Name: o.clean(h.Name), Time: junitSeconds(took)}
-		outcome := &junitOutcome{Message: o.clean(h.Reason), Type: string(h.Verdict), Text: strings.Join(append([]string{o.clean(h.Statement)}, text...), "\n")}
+		said := strings.Join(append([]string{o.clean(h.Statement)}, text...), "\n")
+		c := junitCase{Class: o.className("hypothesis"), Name: o.clean(h.Name), Time: junitSeconds(took), Out: said}
+		outcome := outcomeOf(o.clean(h.Reason), string(h.Verdict), said)
+		if h.Origin != "" {
+			outcome.Text += "\ndeclared at " + o.clean(h.Origin)
+		}
 		switch h.Verdict {
 		case experiments.Held:
 		case experiments.Refuted:
@@ -150,12 +179,13 @@ func (o outliner) guardCases() []junitCase {
 	}
 	var list []junitCase
 	for i, row := range o.guards() {
-		c := junitCase{Class: o.className("guard"), Name: row.Name, Time: junitSeconds(watched)}
+		c := junitCase{Class: o.className("guard"), Name: row.Name, Time: junitSeconds(watched),
+			Out: strings.TrimSuffix("most of its limit taken: "+row.Peak+": "+row.PeakText, ": ") + "\nreading at the end: " + row.Last}
 		switch {
 		case o.r.Guards[i].Tripped:
-			c.Failure = &junitOutcome{Message: "the guard stopped the run: " + row.PeakText, Type: string(experiments.Aborted), Text: "most of its limit taken: " + row.Peak + ": " + row.PeakText + "\nreading at the end: " + row.Last}
+			c.Failure = outcomeOf("the guard stopped the run: "+row.PeakText, string(experiments.Aborted), c.Out)
 		case o.r.Guards[i].Looks == 0:
-			c.Skipped, c.Time = &junitOutcome{Message: "it was never asked"}, junitSeconds(0)
+			c.Skipped, c.Time, c.Out = outcomeOf("it was never asked", "", ""), junitSeconds(0), ""
 		}
 		list = append(list, c)
 	}
@@ -179,10 +209,12 @@ func (o outliner) hitCases() []junitCase {
 		}
 		switch {
 		case left:
-			c.Failure = &junitOutcome{Message: "not proven mended; type: " + o.command("recover"), Type: string(experiments.NotRestored),
-				Text: "effect: " + row.Effect + "\nproof: " + row.Proof + "\nundo: " + o.clean(h.Undo) + "\nerror: " + row.Error}
+			c.Failure = outcomeOf("not proven mended; type: "+o.command("recover"), string(experiments.NotRestored),
+				"effect: "+row.Effect+"\nproof: "+row.Proof+"\nundo: "+o.clean(h.Undo)+"\nerror: "+row.Error)
 		case !attempted(h):
-			c.Skipped = &junitOutcome{Message: "not reached"}
+			c.Skipped = outcomeOf("not reached", "", "")
+		default:
+			c.Out = "effect: " + row.Effect + "\nread back: " + row.Proof + "\nread back after mending: " + row.MendedProof
 		}
 		list = append(list, c)
 	}
@@ -196,7 +228,8 @@ func (o outliner) hitCases() []junitCase {
 // is not held: a run that a person stopped, or one that could not decide.
 func (o outliner) runCase(red bool) junitCase {
 	c := junitCase{Class: o.className("run"), Name: "the run came to its end", Time: junitSeconds(o.ended().Sub(o.r.Began))}
-	outcome := &junitOutcome{Message: o.clean(o.r.Reason), Type: string(o.r.Verdict), Text: o.headline()}
+	outcome := outcomeOf(o.clean(o.r.Reason), string(o.r.Verdict), o.headline())
+	c.Out = o.headline()
 	switch v := o.r.Verdict; {
 	case v == experiments.Held, red && v != experiments.Errored && v != experiments.Invalid:
 	case v == experiments.Refuted, v == experiments.Aborted, v == experiments.NotRestored:

@@ -10,31 +10,42 @@ import (
 type limit struct {
 	at    float64
 	label string
+	class string // "guard" for that of a guard
 }
 
 // limits finds the lines to draw. One far outside the data would press the data
 // flat, so it is put into words instead.
 func (o outliner) limits(s *experiments.Series, shown reading, low, high float64) (drawn []limit, beyond []string) {
-	add := func(at float64, name string) {
+	add := func(at float64, name, class string) {
 		label := name + " " + clean(sayValue(at, shown.unit), 24)
 		switch {
 		case math.IsNaN(at), slices.ContainsFunc(drawn, func(l limit) bool { return l.at == at }):
 		case shown.unit != "ratio" && low <= high && at > 5*high && high > 0:
 			beyond = append(beyond, label+" is above the chart")
+		case shown.unit == "ratio" && class == "guard" && at < 1-5*(1-low) && low < 1:
+			beyond = append(beyond, label+" is below the chart")
 		default:
-			drawn = append(drawn, limit{at, label})
+			drawn = append(drawn, limit{at, label, class})
+			if shown.unit == "ratio" {
+				low = min(low, at)
+			}
 		}
 	}
 	for i := range o.r.Hypotheses {
 		if h := &o.r.Hypotheses[i]; h.Series == s.Name && slices.Contains(shown.kinds, h.Kind) && h.Limit.Known() {
-			add(float64(h.Limit), "limit")
+			add(float64(h.Limit), "limit", "")
 		}
 	}
 	if s.Kind == "slo" {
 		for i := range o.r.SLOs {
 			if "slo."+o.r.SLOs[i].Name == s.Name {
-				add(float64(o.r.SLOs[i].Objective), "objective")
+				add(float64(o.r.SLOs[i].Objective), "objective", "")
 			}
+		}
+	}
+	for i := range o.r.Guards {
+		if b := o.r.Guards[i].Bound; b != nil && b.Series == s.Name && slices.Contains(shown.kinds, b.Kind) && b.Limit.Known() {
+			add(float64(b.Limit), "guard "+clean(o.r.Guards[i].Name, 30), "guard")
 		}
 	}
 	return drawn, beyond
@@ -92,7 +103,7 @@ func placed(limits []limit, points []point, sc scale) []tick {
 		return count
 	}
 	for i, l := range limits {
-		t := tick{Y: lines[i], Label: l.label, Shift: labelAbove}
+		t := tick{Y: lines[i], Label: l.label, Shift: labelAbove, Class: l.class}
 		if covers(i, labelBelow) < covers(i, labelAbove) {
 			t.Shift = labelBelow
 		}

@@ -5,17 +5,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/gameday-sh/gameday/experiments"
 )
 
 // writeMarkdown writes a blameless postmortem: what a machine can know is filled in,
-// what only people can know is marked as a place to fill.
-func writeMarkdown(w io.Writer, r *experiments.Result) error { return writeMarkdownWith(w, r, nil) }
-
-// writeMarkdownWith writes it with what people wrote in their places, byte for byte.
-func writeMarkdownWith(w io.Writer, r *experiments.Result, people *Document) error {
-	o := newOutline(r, detail{text: 600, rows: 200}, people)
+// what only people can know is marked as a place to fill, and what they wrote there stays
+// byte for byte.
+func writeMarkdown(w io.Writer, s *Stored, people *Document) error {
+	r := s.Result
+	words, err := storedOutliner(s, detail{text: 600, rows: 200})
+	if err != nil {
+		return fmt.Errorf("reading the samples of run %s: %w", r.Run, err)
+	}
+	o := words.newOutline(people)
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Postmortem: %s\n\n", escape(o.Title))
 	if len(o.Alarm) > 0 {

@@ -110,7 +110,7 @@ func (o outliner) hitMoments() []moment {
 		}
 		for j := range h.Findings {
 			f := &h.Findings[j]
-			list = append(list, moment{cmp.Or(f.At, h.Injected.Add(f.After)), func() (string, string) {
+			list = append(list, moment{foundAt(h, f), func() (string, string) {
 				return cmp.Or(o.clean(f.Source), "fault "+o.clean(h.Fault)), o.clean(f.Text) + ", " + sayDuration(f.After) + " after the hit"
 			}})
 		}
@@ -129,6 +129,11 @@ func (o outliner) hitMoments() []moment {
 		}
 	}
 	return list
+}
+
+// foundAt is when something was found out about a hit.
+func foundAt(h *experiments.HitResult, f *experiments.Finding) time.Time {
+	return cmp.Or(f.At, h.Injected.Add(f.After))
 }
 
 func (o outliner) hypothesisMoments() []moment {

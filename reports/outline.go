@@ -65,13 +65,13 @@ type item struct {
 type sheet struct {
 	Caption string
 	Class   string // "" for a table of cells with details, "moments" for the timeline
-	Columns []column
+	Columns []heading
 	Rows    [][]cell
 	None    string // what stands there without a row
 	More    string // what is said of the rows that were left out
 }
 
-type column struct {
+type heading struct {
 	Name string
 	Mark mark
 }
@@ -120,11 +120,63 @@ const (
 type outliner struct {
 	r *experiments.Result
 	d detail
+	// seen is what the words need of each series' measurements.
+	seen []seen
+}
+
+// seen is what the measurements of a series come to.
+type seen struct {
+	head *experiments.Series
+	rows int
+	pace float64 // seconds between two measurements, 0 for fewer than two
+	// failed and last are when the first and the last one failed after the first
+	// injection, in seconds since the run began; -1 if none did.
+	failed, last float64
+	end          float64 // when the last one was taken
+}
+
+// newOutliner is for a result with its samples in memory, of which reading cannot fail.
+func newOutliner(r *experiments.Result, d detail) outliner {
+	o, err := storedOutliner(Memory(r), d)
+	if err != nil {
+		return outliner{r: r, d: d}
+	}
+	return o
+}
+
+// storedOutliner goes through the samples once, where they are in a file row by row.
+func storedOutliner(s *Stored, d detail) (outliner, error) {
+	o := outliner{r: s.Result, d: d}
+	injected := o.firstInjected()
+	for _, t := range s.series {
+		one := seen{head: t.head, rows: t.n, failed: -1, last: -1, end: t.last}
+		var err error
+		if one.pace, err = pace(t); err != nil {
+			return o, err
+		}
+		if t.has[columnBad] && !injected.IsZero() {
+			from := o.since(injected)
+			err = t.rows(func(_ int, r row) bool {
+				if r[columnBad] > 0 && r[columnAt] >= from {
+					if one.failed < 0 {
+						one.failed = r[columnAt]
+					}
+					one.last = r[columnAt]
+				}
+				return true
+			})
+			if err != nil {
+				return o, err
+			}
+		}
+		o.seen = append(o.seen, one)
+	}
+	return o, nil
 }
 
 // newOutline is the outline of a run with what people wrote, nil for nothing.
-func newOutline(r *experiments.Result, d detail, people *Document) *outline {
-	o := outliner{r, d}
+func (o outliner) newOutline(people *Document) *outline {
+	r := o.r
 	list := &outline{
 		Title: o.clean(r.Scenario), Description: o.clean(r.Description),
 		Verdict: string(r.Verdict), Class: class(r.Verdict),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html"
 	"html/template"
-	"io"
 	"net/url"
 	"strings"
 	"unicode"
@@ -17,21 +16,7 @@ import (
 	east "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/util"
-
-	"github.com/gameday-sh/gameday/experiments"
 )
-
-// WriteWith renders r with what people wrote into the places of its Markdown report, in
-// the formats that show it; the others are as [Format.Write] writes them.
-func (f Format) WriteWith(w io.Writer, r *experiments.Result, people *Document) error {
-	switch f.Name {
-	case "markdown":
-		return writeMarkdownWith(w, r, people)
-	case "html":
-		return writeHTMLWith(w, r, people)
-	}
-	return f.Write(w, r)
-}
 
 // mostWritten bounds what a page shows of one place; Markdown has all of it.
 const mostWritten = 32 << 10

@@ -154,7 +154,7 @@ func TestASignedReportShowsWhatPeopleDecided(t *testing.T) {
 
 func newFacts(r *experiments.Result, people *Document) map[string]fact {
 	list := map[string]fact{}
-	for _, f := range (outliner{r, detail{text: 600, rows: 200}}).decided(people) {
+	for _, f := range (newOutliner(r, detail{text: 600, rows: 200})).decided(people) {
 		list[f.Name] = f
 	}
 	return list

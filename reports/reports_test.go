@@ -301,7 +301,7 @@ func TestASuiteIsGreenOnlyIfTheVerdictIsHeld(t *testing.T) {
 		if green := suites.Failures+suites.Errors == 0; green != (r.Verdict == experiments.Held) {
 			t.Errorf("%s: green is %t for %s", name, green, r.Verdict)
 		}
-		if suites.Tests != len(suites.Suite.Cases) || len(suites.Suite.Properties) != 7+len(outliner{r, detail{text: 2000}}.accountProperties()) {
+		if suites.Tests != len(suites.Suite.Cases) || len(suites.Suite.Properties) != 7+len(newOutliner(r, detail{text: 2000}).accountProperties()) {
 			t.Errorf("%s: %d tests, %d cases, %d properties", name, suites.Tests, len(suites.Suite.Cases), len(suites.Suite.Properties))
 		}
 	}
@@ -313,8 +313,8 @@ var junitAttributes = map[string]string{
 	"testsuites": "name time tests failures errors",
 	"testsuite":  "name tests failures errors group time skipped timestamp hostname id package file log url",
 	"properties": "", "property": "name value",
-	"testcase": "name time classname group",
-	"skipped":  "type message", "error": "type message", "failure": "type message",
+	"testcase": "name time classname group", "system-out": "",
+	"skipped": "type message", "error": "type message", "failure": "type message",
 }
 
 func TestJUnitHoldsOnlyWhatItsSchemaAllows(t *testing.T) {
@@ -353,7 +353,7 @@ func TestJUnitHoldsOnlyWhatItsSchemaAllows(t *testing.T) {
 
 func TestEveryLineOfTheTimelineNamesItsSource(t *testing.T) {
 	for name, r := range all() {
-		rows := outliner{r, detail{text: 300, rows: 80}}.moments()
+		rows := newOutliner(r, detail{text: 300, rows: 80}).moments()
 		for i, row := range rows {
 			if row.Source == "" || row.Text == "" || row.Clock == "" {
 				t.Errorf("%s, line %d: %+v", name, i, row)
@@ -364,7 +364,7 @@ func TestEveryLineOfTheTimelineNamesItsSource(t *testing.T) {
 		}
 	}
 	r := results()["aborted"]
-	cut := outliner{r, detail{text: 300, rows: 3}}.moments()
+	cut := newOutliner(r, detail{text: 300, rows: 3}).moments()
 	if len(cut) != 7 || !cut[4].Gap || cut[6].Text != "Verdict: aborted" {
 		t.Errorf("cut to %+v", cut)
 	}
@@ -379,12 +379,12 @@ func TestLabelsOfLimitsCoverNeitherDataNorEachOther(t *testing.T) {
 		points []point
 		want   []tick
 	}{
-		{"above its line, where it is free", []limit{{.5, "a"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}}},
-		{"below, where data are above", []limit{{.5, "a"}}, flat(.55), []tick{{Y: 75, Label: "a", Shift: labelBelow}}},
-		{"below, at the top of the chart", []limit{{.99, "a"}}, flat(.1), []tick{{Y: 1.5, Label: "a", Shift: labelBelow}}},
-		{"above, at the bottom", []limit{{.01, "a"}}, flat(.05), []tick{{Y: 148.5, Label: "a", Shift: labelAbove}}},
-		{"together, where lines are close", []limit{{.99, "a"}, {.98, "b"}}, flat(1), []tick{{Y: 1.5, Label: "a, b", Shift: labelBelow}, {Y: 3, Shift: labelBelow}}},
-		{"apart, where lines are not", []limit{{.5, "a"}, {.41, "b"}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}, {Y: 88.5, Label: "b", Shift: labelBelow}}},
+		{"above its line, where it is free", []limit{{.5, "a", ""}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}}},
+		{"below, where data are above", []limit{{.5, "a", ""}}, flat(.55), []tick{{Y: 75, Label: "a", Shift: labelBelow}}},
+		{"below, at the top of the chart", []limit{{.99, "a", ""}}, flat(.1), []tick{{Y: 1.5, Label: "a", Shift: labelBelow}}},
+		{"above, at the bottom", []limit{{.01, "a", ""}}, flat(.05), []tick{{Y: 148.5, Label: "a", Shift: labelAbove}}},
+		{"together, where lines are close", []limit{{.99, "a", ""}, {.98, "b", ""}}, flat(1), []tick{{Y: 1.5, Label: "a, b", Shift: labelBelow}, {Y: 3, Shift: labelBelow}}},
+		{"apart, where lines are not", []limit{{.5, "a", ""}, {.41, "b", ""}}, flat(.1), []tick{{Y: 75, Label: "a", Shift: labelAbove}, {Y: 88.5, Label: "b", Shift: labelBelow}}},
 	} {
 		if got := placed(test.limits, test.points, sc); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %+v", test.name, got)
@@ -399,7 +399,15 @@ func TestALineIsCutWhereNothingWasRead(t *testing.T) {
 	nan := math.NaN()
 	s := &experiments.Series{Name: "probe.p", Kind: "probe", At: experiments.Floats{0, 1, 2, 3, 4}, Latency: experiments.Floats{0, 1, nan, 1, .5}, Bad: experiments.Floats{0, 1, nan, 0, 0}}
 	sc := scale{to: 4, high: 1}
-	value := readingOf(s, nil).value
+	m := func() track { return inMemory(s) }
+	value := readingOf(m(), &experiments.Result{}).value
+	surveyed := func(columns int) draft {
+		d, err := survey(m(), value, 1, sc, columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
 	for _, test := range []struct {
 		name           string
 		columns        int
@@ -408,15 +416,15 @@ func TestALineIsCutWhereNothingWasRead(t *testing.T) {
 		{"every measurement where there is room", 10, "M0 1500l1750-1500M5250 0l1750 750", ""},
 		{"columns where there is not", 2, "M1750 750h0M5250 375h0", "M1750 0l0 1500zM5250 0l0 750z"},
 	} {
-		if line, envelope := paths(reduce(s, value, 1, sc, test.columns), sc); line != test.line || envelope != test.envelope {
+		if line, envelope := paths(surveyed(test.columns).points, sc); line != test.line || envelope != test.envelope {
 			t.Errorf("%s: line %q, envelope %q", test.name, line, envelope)
 		}
 	}
-	if path, failed := rug(s, sc, 10); path != "M1750 0v10" || failed != 1 {
-		t.Errorf("rug %q of %d", path, failed)
+	if d := surveyed(10); d.rug != "M1750 0v10" || d.failed != 1 || d.unread != 1 {
+		t.Errorf("rug %q of %d, %d not read", d.rug, d.failed, d.unread)
 	}
 	s.Latency[2], s.Gaps = 1, []experiments.Gap{{From: 2.2, To: 2.8, Condition: experiments.NoData}}
-	if line, _ := paths(reduce(s, value, 1, sc, 10), sc); line != "M0 1500l1750-1500l1750 0M5250 0l1750 750" {
+	if line, _ := paths(surveyed(10).points, sc); line != "M0 1500l1750-1500l1750 0M5250 0l1750 750" {
 		t.Errorf("a gap between measurements: %q", line)
 	}
 }
@@ -463,18 +471,18 @@ func TestThePageOfADayIsSmallAndCheap(t *testing.T) {
 	var before, loaded, done runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	r, err := Load(bytes.NewReader(text))
-	if err != nil {
+	s := opened(t, text)
+	runtime.ReadMemStats(&loaded)
+	var page bytes.Buffer
+	if err := writeHTML(&page, s, nil); err != nil {
 		t.Fatal(err)
 	}
-	runtime.ReadMemStats(&loaded)
-	page := render(t, "html", r)
 	runtime.ReadMemStats(&done)
-	if len(page) > 200<<10 {
-		t.Errorf("the page has %d bytes", len(page))
+	if page.Len() > 150e3 {
+		t.Errorf("the page has %d bytes", page.Len())
 	}
 	// What is allocated in all is never less than the peak.
-	if total := done.TotalAlloc - before.TotalAlloc; total > 64<<20 {
+	if total := done.TotalAlloc - before.TotalAlloc; total > 56<<20 {
 		t.Errorf("%d MB allocated, %d of them to load", total>>20, (loaded.TotalAlloc-before.TotalAlloc)>>20)
 	}
 }

@@ -32,7 +32,15 @@ func (o outliner) rerun() rerun {
 		}}
 	}
 	var words []string
+	// Where the whole is far too long to be typed, each word is cut to its share.
+	whole := 0
 	for _, word := range again.Command {
+		whole += len(word)
+	}
+	for _, word := range again.Command {
+		if share := 2 * commandLimit / len(again.Command); whole > 2*commandLimit && len(word) > share {
+			word = clean(word, share)
+		}
 		words = append(words, shellQuoted(word))
 	}
 	list := rerun{Commands: []string{strings.Join(words, " "), o.command("report")}}

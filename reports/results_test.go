@@ -66,7 +66,8 @@ func run(v experiments.Verdict) *experiments.Result {
 				}},
 		},
 		Guards: []experiments.GuardResult{
-			{Name: "page-worthy", Kind: "burn_rate", Looks: 480, Worst: &experiments.Reading{Used: .2, Text: "burn 2.9 of 14.4"}, WorstAt: after(91), Last: &experiments.Reading{Used: 0, Text: "burn 0 of 14.4"}},
+			{Name: "page-worthy", Kind: "burn_rate", Looks: 480, Worst: &experiments.Reading{Used: .2, Text: "burn 2.9 of 14.4"}, WorstAt: after(91), Last: &experiments.Reading{Used: 0, Text: "burn 0 of 14.4"},
+				Bound: &experiments.Bound{Series: "slo.checkout", Kind: experiments.GoodRatio, Limit: .9856}},
 			{Name: "no data", Kind: "no_data", Default: true, Looks: 480, Last: &experiments.Reading{Text: "every series was read within 1 s"}},
 		},
 		SLOs: []experiments.SLOResult{{Name: "checkout", Objective: .999, Window: 30 * experiments.Day, Bad: 8, Total: 3812, Rate: 24.3, Spent: .00013}},

@@ -38,7 +38,7 @@ func (o outliner) sections(people *Document) []section {
 func (o outliner) hypothesisSection() []block {
 	t := &sheet{
 		Caption: "Hypotheses, and what they came to before, during and after the faults",
-		Columns: []column{{"Hypothesis", declared}, {"Before", measured}, {"During", measured}, {"Recovery", measured}, {"Verdict", derived}},
+		Columns: []heading{{"Hypothesis", declared}, {"Before", measured}, {"During", measured}, {"Recovery", measured}, {"Verdict", derived}},
 		None:    noHypotheses,
 	}
 	for _, h := range o.hypotheses() {
@@ -51,7 +51,7 @@ func (o outliner) hypothesisSection() []block {
 func (o outliner) scopeSection() []block {
 	t := &sheet{
 		Caption: "Faults: what was planned, and what came of it",
-		Columns: []column{{"Fault", declared}, {"Planned", declared}, {"Actual", measured}},
+		Columns: []heading{{"Fault", declared}, {"Planned", declared}, {"Actual", measured}},
 		None:    noFaults,
 	}
 	for i, f := range o.faults() {
@@ -171,7 +171,7 @@ func (o outliner) methodSection() []block {
 	}
 	t := &sheet{
 		Caption: "Hits, one for each target of a fault, with the proof of their effect and of their end",
-		Columns: []column{{"Target", declared}, {"Injected", measured}, {"Mended", measured}, {"Now", measured}},
+		Columns: []heading{{"Target", declared}, {"Injected", measured}, {"Mended", measured}, {"Now", measured}},
 		None:    "Nothing was hit.",
 	}
 	rows, left := o.hits()
@@ -188,7 +188,7 @@ func (o outliner) methodSection() []block {
 func (o outliner) timelineSection() []block {
 	t := &sheet{
 		Caption: "Timeline of the run", Class: "moments",
-		Columns: []column{{"Time (UTC)", ""}, {"+", ""}, {"Source", ""}, {"Event", ""}},
+		Columns: []heading{{"Time (UTC)", ""}, {"+", ""}, {"Source", ""}, {"Event", ""}},
 		None:    "Nothing was recorded.",
 	}
 	for _, m := range o.moments() {

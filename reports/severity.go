@@ -116,24 +116,15 @@ func (o outliner) affected() []affected {
 // shows them; from the first injection to the last proven revert where it shows none.
 func (o outliner) spanned(a affected, injected time.Time) affected {
 	first, last := -1.0, -1.0
-	for _, s := range o.r.Series {
-		if s == nil || s.Name != a.name {
+	for _, s := range o.seen {
+		if s.head.Name != a.name || s.failed < 0 {
 			continue
 		}
-		from := injected.Sub(o.r.Began).Seconds()
-		for i := range min(len(s.At), len(s.Bad)) {
-			if s.Bad[i] > 0 && s.At[i] >= from {
-				if first < 0 {
-					first = s.At[i]
-				}
-				last = s.At[i]
-			}
-		}
+		first, last = s.failed, s.last
 		// A failure in the last reading may be only the first of many.
-		if last >= 0 && len(s.At) > 0 && last >= s.At[len(s.At)-1] {
-			a.ongoing = true
-		}
+		a.ongoing = a.ongoing || s.last >= s.end
 	}
+
 	if first >= 0 {
 		a.lasted = time.Duration((last - first) * float64(time.Second))
 		return a

@@ -169,7 +169,7 @@ func (o outliner) summaryOfFaults() string {
 		}
 		said = append(said, text)
 	}
-	count := fmt.Sprintf("%d of %s proven to have taken effect", injected, plural(len(o.r.Hits), "planned hit"))
+	count := fmt.Sprintf("%s of %s proven to have taken effect", sayCount(float64(injected)), plural(len(o.r.Hits), "planned hit"))
 	if len(said) == 0 {
 		return sentence(count)
 	}

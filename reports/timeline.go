@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"strings"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -19,14 +18,8 @@ type stage struct {
 	mended  string
 }
 
-// lane is a fault's line in the timeline picture.
-type lane struct {
-	Letter, Name string
-	Y            int // of the top of the lane, in pixels
-	Bars, Marks  []band
-}
-
-// gantt is the timeline picture: phases on top, a lane a fault.
+// gantt is the timeline picture: phases on top, a lane a fault, and lanes for what was
+// not a fault.
 type gantt struct {
 	Phases []band
 	Lanes  []lane
@@ -40,21 +33,15 @@ type gantt struct {
 	Total   int
 	Desc    string
 	LeftOut int
+	Keys    []key // what the signs in it mean
 }
 
-// The timeline picture in pixels, as style.css sets its text.
-const (
-	ganttTop  = 34
-	laneHigh  = 36
-	mostLanes = 16
-)
-
-func (o outliner) stage() stage {
+func (o outliner) stage(series []track) stage {
 	r := o.r
 	seconds := o.ended().Sub(r.Began).Seconds()
-	for _, s := range r.Series {
-		if s != nil && len(s.At) > 0 && s.At[len(s.At)-1] > seconds {
-			seconds = s.At[len(s.At)-1]
+	for _, m := range series {
+		if m.last > seconds {
+			seconds = m.last
 		}
 	}
 	if !(seconds > 0) {
@@ -78,7 +65,8 @@ func (o outliner) stage() stage {
 		g.phases = append(g.phases, b)
 	}
 	for i := range r.Faults[:min(len(r.Faults), mostLanes)] {
-		bars, marks := o.spans(&r.Faults[i], sc)
+		name := r.Faults[i].Name
+		bars, marks := o.spans(func(h *experiments.HitResult) bool { return h.Fault == name }, sc)
 		for j := range bars {
 			bars[j].Label = letter(i)
 		}
@@ -112,9 +100,9 @@ func phaseClass(p experiments.Phase) string {
 	return "phase"
 }
 
-// spans gives when the hits of a fault were in the world: bars for those that last,
+// spans gives when hits were in the world: bars for those that last,
 // marks for those over at once. What lies closer than can be seen is joined.
-func (o outliner) spans(f *experiments.FaultResult, sc scale) (bars, marks []band) {
+func (o outliner) spans(of func(*experiments.HitResult) bool, sc scale) (bars, marks []band) {
 	from, to := 0.0, -1.0
 	lastMark := -1.0
 	close := (sc.to - sc.from) * 0.003
@@ -125,7 +113,7 @@ func (o outliner) spans(f *experiments.FaultResult, sc scale) (bars, marks []ban
 	}
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
-		if h.Fault != f.Name || h.Injected.IsZero() {
+		if h.Injected.IsZero() || !of(h) {
 			continue
 		}
 		start := o.since(h.Injected)
@@ -150,35 +138,4 @@ func (o outliner) spans(f *experiments.FaultResult, sc scale) (bars, marks []ban
 	}
 	flush()
 	return bars, marks
-}
-
-func (o outliner) gantt(g stage) gantt {
-	picture := gantt{Phases: g.phases, Ticks: g.ticks, Stop: g.stop, Mended: g.mended}
-	var said []string
-	for _, span := range o.r.Phases {
-		said = append(said, string(span.Phase)+" from "+clock(o.since(span.From)))
-	}
-	sc := scale{to: g.seconds}
-	for i := range o.r.Faults[:min(len(o.r.Faults), mostLanes)] {
-		f := &o.r.Faults[i]
-		bars, marks := o.spans(f, sc)
-		name := clean(f.Name, 60)
-		if len(bars)+len(marks) == 0 {
-			name += " (no hit took effect)"
-		}
-		picture.Lanes = append(picture.Lanes, lane{Letter: letter(i), Name: name, Y: ganttTop + i*laneHigh, Bars: bars, Marks: marks})
-		said = append(said, "fault "+letter(i)+" "+name)
-	}
-	picture.LeftOut = len(o.r.Faults) - len(picture.Lanes)
-	picture.Height = ganttTop + len(picture.Lanes)*laneHigh
-	picture.Total = picture.Height + 26
-	if o.r.Stop != nil {
-		picture.Stopped = "stopped at " + clock(o.since(o.r.Stop.Breach))
-		if took := o.r.Stop.Took(); took > 0 {
-			picture.Stopped += ", everything mended " + sayDuration(took) + " later"
-		}
-		said = append(said, picture.Stopped)
-	}
-	picture.Desc = clean(strings.Join(said, "; "), o.d.text) + "."
-	return picture
 }

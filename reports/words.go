@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// cutExactly is up to how many characters that are left out are counted one by one.
+const cutExactly = 10_000
+
 // clean makes a text that came from elsewhere safe to show on one line: terminal
 // escapes, control characters and what changes the direction of text are removed,
 // white space is joined, and what is longer than limit characters is cut with a
@@ -17,7 +20,7 @@ import (
 func clean(text string, limit int) string {
 	var b strings.Builder
 	count, cut, space := 0, 0, false
-	for len(text) > 0 {
+	for len(text) > 0 && cut < cutExactly {
 		if n := escapeLength(text); n > 0 {
 			text = text[n:]
 			continue
@@ -32,7 +35,10 @@ func clean(text string, limit int) string {
 			continue
 		}
 		if count >= limit {
-			cut++
+			if cut++; cut >= cutExactly {
+				// Of a megabyte nobody asks how many of its characters would have been seen.
+				cut += utf8.RuneCountInString(text)
+			}
 			continue
 		}
 		if space {

@@ -339,16 +339,44 @@ func dayResult() *experiments.Result {
 	return r
 }
 
-// BenchmarkReport renders the page of a run of 24 hours with the program. The raw
-// limit of the time is one pass of a json.Decoder over the same file, that of the
-// memory the file itself.
+// weekResult is dayResult with 3,000,000 samples, five a second of one probe for a week.
+func weekResult() *experiments.Result {
+	r := dayResult()
+	r.Ended = r.Began.Add(600_000 * time.Second)
+	r.Phases[0].To = r.Ended
+	s := r.Series[0]
+	for i := len(s.At); i < 3_000_000; i++ {
+		s.At = append(s.At, float64(i)/5+float64(i*7919%1_000_000)/1e9)
+		s.Latency = append(s.Latency, s.Latency[i%432_000])
+		s.Bad, s.Total = append(s.Bad, s.Bad[i%432_000]), append(s.Total, 1)
+	}
+	return r
+}
+
+// BenchmarkReport renders the page of a run of 24 hours with the program, and that of a
+// run of a week. The raw limit of the time is one pass of a json.Decoder over the same
+// file, that of the memory the file itself.
 func BenchmarkReport(b *testing.B) {
+	for _, test := range []struct {
+		name          string
+		result        func() *experiments.Result
+		seconds, page float64 // what it may take, and weigh in KB
+	}{
+		{"432,000 samples", dayResult, 2, 150},
+		{"3,000,000 samples", weekResult, 10, 150},
+	} {
+		b.Run(test.name, func(b *testing.B) { benchmarkReport(b, test.name, test.result(), test.seconds*1000, test.page) })
+	}
+}
+
+func benchmarkReport(b *testing.B, name string, r *experiments.Result, most, weight float64) {
 	dir := b.TempDir()
 	path, page := filepath.Join(dir, "result.json"), filepath.Join(dir, "report.html")
-	at := slices.IndexFunc(reports.Formats(), func(f reports.Format) bool { return f.Name == "json" })
-	if err := writeFile(path, func(file *os.File) error { return reports.Formats()[at].Write(file, dayResult()) }); err != nil {
+	if err := writeFile(path, func(file *os.File) error { return reports.Store(file, r) }); err != nil {
 		b.Fatal(err)
 	}
+	again := filepath.Join(dir, "again.html")
+	metered(b, dir, "report", path, "--format", "html", "--out", again)
 	var ours, raw []time.Duration
 	var peak []int64
 	for b.Loop() {
@@ -364,10 +392,17 @@ func BenchmarkReport(b *testing.B) {
 			return json.NewDecoder(file).Decode(&whole)
 		}))
 	}
+	first, err := os.ReadFile(again)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if second, err := os.ReadFile(page); err != nil || !bytes.Equal(first, second) {
+		b.Errorf("the page differs when it is rendered again (%v)", err)
+	}
 	show(b,
-		figure{"report of 432,000 samples", "ms", milliseconds(quantile(ours, 0.5)), milliseconds(quantile(raw, 0.5)), 2000},
+		figure{"report of " + name, "ms", milliseconds(quantile(ours, 0.5)), milliseconds(quantile(raw, 0.5)), most},
 		figure{"peak memory against the file", "MB", float64(slices.Max(peak)) / 1024, size(b, path), 64},
-		figure{"page", "KB", size(b, page) * 1024, 0, 200},
+		figure{"page", "KB", size(b, page) * 1024, 0, weight},
 	)
 }
 

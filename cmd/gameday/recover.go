@@ -192,7 +192,7 @@ func bringReportsUpToDate(dir string, w io.Writer) error {
 	default:
 		return fmt.Errorf("everything is mended, but its report cannot be brought up to date: %w", err)
 	}
-	if err := writeReports(dir, result, strings.Clone); err != nil {
+	if err := keepReports(dir, result, strings.Clone); err != nil {
 		return err
 	}
 	out := &lines{w: w}

@@ -91,6 +91,10 @@ func findFormat(name string, names []string) (reports.Format, error) {
 // readingError tells a run that is not there, which is a wrong command line, from one
 // that cannot be read.
 func readingError(err error) error {
+	var known *exitError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
 	if errors.Is(err, state.ErrNoRun) {
 		return &exitError{experiments.Invalid.ExitCode(), err}
 	}

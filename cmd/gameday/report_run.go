@@ -19,7 +19,9 @@ import (
 
 // runReport is a run with its report, where both are kept.
 type runReport struct {
-	result *experiments.Result
+	result *experiments.Result // without samples, where those stay in the file
+	stored *reports.Stored
+	closes func() error  // of the file
 	store  history.Store // nil where only a result.json was given
 	name   string        // of the run in the store
 	where  string        // path of report.md, empty where it is in a database
@@ -27,48 +29,57 @@ type runReport struct {
 
 // openReport finds the run that a person means.
 func (global *globalFlags) openReport(ctx context.Context, text string) (*runReport, error) {
-	result, err := storedResult(ctx, global, text)
+	stored, closes, err := openStored(ctx, global, text)
 	if err != nil {
 		return nil, err
 	}
-	run := &runReport{result: result}
+	run := &runReport{result: stored.Result, stored: stored, closes: closes}
+	if err := run.locate(ctx, global, text); err != nil {
+		return nil, errors.Join(err, closes())
+	}
+	return run, nil
+}
+
+// locate finds where the report of the run is kept.
+func (run *runReport) locate(ctx context.Context, global *globalFlags, text string) (err error) {
 	switch {
 	case strings.HasSuffix(text, ".json"):
-		return run, nil
+		return nil
 	case global.shared() && !strings.ContainsRune(text, filepath.Separator):
 		if run.store, err = global.openStore(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		if run.name, err = findRun(ctx, run.store, text); err != nil {
-			return nil, errors.Join(err, run.store.Close())
+			return errors.Join(err, run.store.Close())
 		}
-		return run, nil
+		return nil
 	}
 	home, err := state.Open(global.state)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	name, dir, err := home.Find(text)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if above := filepath.Dir(dir); dir != home.RunPath(name) && filepath.Base(above) == "runs" {
 		if home, err = state.Open(filepath.Dir(above)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	run.where = filepath.Join(dir, reportNames["markdown"])
 	if dir == home.RunPath(name) {
 		run.store, run.name = history.NewFolder(home), name
 	}
-	return run, nil
+	return nil
 }
 
 func (r *runReport) close() error {
-	if r.store == nil {
-		return nil
+	err := r.closes()
+	if r.store != nil {
+		err = errors.Join(err, r.store.Close())
 	}
-	return r.store.Close()
+	return err
 }
 
 // file is a file of the run as it is, nil where there is none.
@@ -91,7 +102,7 @@ func (r *runReport) format(name string, people *reports.Document) ([]byte, error
 	for _, format := range reports.Formats() {
 		if format.Name == name {
 			var b bytes.Buffer
-			err := format.WriteWith(&b, r.result, people)
+			err := format.WriteStored(&b, r.stored, people)
 			return b.Bytes(), err
 		}
 	}
@@ -108,11 +119,11 @@ func (r *runReport) render(ctx context.Context, format reports.Format, path stri
 	people := reports.Read(text)
 	if path == "" {
 		if _, yes := isTerminal(out); !yes {
-			return format.WriteWith(out, r.result, people)
+			return format.WriteStored(out, r.stored, people)
 		}
 		// What people wrote is theirs in a file; on a terminal it could move the cursor.
 		var b bytes.Buffer
-		if err := format.WriteWith(&b, r.result, people); err != nil {
+		if err := format.WriteStored(&b, r.stored, people); err != nil {
 			return err
 		}
 		_, err := out.Write(reports.Visible(b.Bytes()))
@@ -141,7 +152,7 @@ func (r *runReport) render(ctx context.Context, format reports.Format, path stri
 			}
 		}
 	}
-	if err := writeFile(path, func(file *os.File) error { return format.WriteWith(file, r.result, people) }); err != nil {
+	if err := writeFile(path, func(file *os.File) error { return format.WriteStored(file, r.stored, people) }); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -281,7 +292,7 @@ func keepWritten(ctx context.Context, store history.Store, run *history.Run) err
 		return nil
 	}
 	// Where both were written in, the store's is what the team reads.
-	both := &runReport{result: run.Result, store: store, name: run.Result.Run}
+	both := &runReport{result: run.Result, stored: reports.Memory(run.Result), store: store, name: run.Result.Run}
 	people := reports.Overlay(reports.Read(run.Files[markdown]), theirs)
 	for _, name := range []string{"markdown", "html"} {
 		if run.Files[reportNames[name]], err = both.format(name, people); err != nil {

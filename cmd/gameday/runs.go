@@ -70,7 +70,7 @@ type runsFlags struct {
 
 // query checks the flags, all at once.
 func (f *runsFlags) query(now time.Time) (history.Query, error) {
-	q := history.Query{Scenario: f.scenario, Limit: f.count}
+	q := history.Query{Scenario: f.scenario, Limit: f.count, Brief: true}
 	var problems []error
 	if f.count < 1 {
 		problems = append(problems, fmt.Errorf("--count is %d; write at least 1", f.count))

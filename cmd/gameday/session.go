@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,37 +143,58 @@ func (s *session) keepSource(source experiments.Source) error {
 }
 
 func (s *session) keepResult(result *experiments.Result) error {
-	return writeReports(s.dir, result, s.redact)
+	return keepReports(s.dir, result, s.redact)
 }
 
 // reportNames are the files of a run's directory, by the name of their format.
-var reportNames = map[string]string{"json": "result.json", "markdown": "report.md", "html": "report.html", "junit": "junit.xml"}
+var reportNames = namesOfReports()
 
-// writeReports renders every format into dir, with what people wrote into the report that
-// is there already. A format that fails does not keep the others from being written.
+func namesOfReports() map[string]string {
+	names := map[string]string{}
+	for _, format := range reports.Formats() {
+		if format.File != "" {
+			names[format.Name] = format.File
+		}
+	}
+	return names
+}
+
+// keepReports renders what belongs into a run's directory: the reports, and the outline
+// that lists are made of.
+func keepReports(dir string, result *experiments.Result, clean func(string) string) error {
+	path := filepath.Join(dir, history.OutlineFile)
+	var problem error
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := writeFile(path, func(file *os.File) error {
+			return reports.Store(redact.Writer(file, clean), history.Outline(result))
+		}); err != nil {
+			problem = fmt.Errorf("write the outline %s: %w", path, err)
+		}
+	})
+	err := writeReports(dir, result, clean)
+	writer.Wait()
+	return errors.Join(err, problem)
+}
+
+// writeReports renders every format that each run leaves into dir, with what people wrote
+// into the report that is there already. A format that fails does not keep the others
+// from being written.
 func writeReports(dir string, result *experiments.Result, clean func(string) string) error {
-	formats := reports.Formats()
-	problems := make([]error, len(formats)+2)
+	formats := slices.DeleteFunc(reports.Formats(), func(f reports.Format) bool { return f.File == "" })
+	problems := make([]error, len(formats)+1)
 	people, err := writtenIn(filepath.Join(dir, reportNames["markdown"]), result.Run)
-	problems[len(formats)+1] = err
+	problems[len(formats)] = err
 	// Side by side, so that they wait for the disk together.
 	var writers sync.WaitGroup
 	for i, format := range formats {
 		writers.Go(func() {
-			path := filepath.Join(dir, reportNames[format.Name])
+			path := filepath.Join(dir, format.File)
 			if err := writeFile(path, func(file *os.File) error { return writeFormat(file, format, result, people, clean) }); err != nil {
 				problems[i] = fmt.Errorf("write the %s report %s: %w", format.Name, path, err)
 			}
 		})
 	}
-	writers.Go(func() {
-		path := filepath.Join(dir, history.OutlineFile)
-		if err := writeFile(path, func(file *os.File) error {
-			return reports.Store(redact.Writer(file, clean), history.Outline(result))
-		}); err != nil {
-			problems[len(formats)] = fmt.Errorf("write the outline %s: %w", path, err)
-		}
-	})
 	writers.Wait()
 	return errors.Join(problems...)
 }

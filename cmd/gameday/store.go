@@ -88,7 +88,7 @@ func (global *globalFlags) keepInStore(ctx context.Context, dir string, result *
 
 // findRun resolves what a person types for a run in a store.
 func findRun(ctx context.Context, store history.Store, text string) (string, error) {
-	list, err := store.List(ctx, history.Query{})
+	list, err := store.List(ctx, history.Query{Brief: true})
 	if err != nil {
 		return "", err
 	}

@@ -158,7 +158,7 @@ func (f *Folder) List(ctx context.Context, q Query) ([]Entry, error) {
 			part = names
 		}
 		names = names[len(part):]
-		for _, e := range f.read(part, live) {
+		for _, e := range f.read(part, live, q.Brief) {
 			if q.fits(e) {
 				list = append(list, e)
 			}
@@ -174,14 +174,14 @@ func (f *Folder) List(ctx context.Context, q Query) ([]Entry, error) {
 }
 
 // read reads runs, a few at a time, in their order.
-func (f *Folder) read(names []string, live map[string]bool) []Entry {
+func (f *Folder) read(names []string, live map[string]bool, brief bool) []Entry {
 	list := make([]Entry, len(names))
 	var workers sync.WaitGroup
 	next := make(chan int)
 	for range min(len(names), 2*runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			for i := range next {
-				list[i] = f.entry(names[i], live[names[i]])
+				list[i] = f.entry(names[i], live[names[i]], brief)
 			}
 		})
 	}
@@ -195,9 +195,9 @@ func (f *Folder) read(names []string, live map[string]bool) []Entry {
 
 // entry is the line of one run. What has an outline and is not live is over; of others
 // the journal tells how they stand.
-func (f *Folder) entry(name string, live bool) Entry {
+func (f *Folder) entry(name string, live, brief bool) Entry {
 	dir := f.dir.RunPath(name)
-	short, err := load(filepath.Join(dir, OutlineFile))
+	short, err := load(filepath.Join(dir, OutlineFile), brief)
 	if err == nil && !live {
 		e := entry(short)
 		e.Run = name
@@ -206,7 +206,7 @@ func (f *Folder) entry(name string, live bool) Entry {
 	e := Entry{Run: name, Scenario: scenarioOf(name), Standing: Standing(dir), Result: short}
 	e.Began, _ = beganAt(name)
 	if short == nil {
-		if whole, err := load(filepath.Join(dir, "result.json")); err == nil {
+		if whole, err := load(filepath.Join(dir, "result.json"), false); err == nil {
 			short = Outline(whole)
 			e.Result = short
 		}
@@ -217,10 +217,18 @@ func (f *Folder) entry(name string, live bool) Entry {
 	return e
 }
 
-func load(path string) (*experiments.Result, error) {
+func load(path string, brief bool) (*experiments.Result, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
+	}
+	return read(text, brief)
+}
+
+// read reads an outline.
+func read(text []byte, brief bool) (*experiments.Result, error) {
+	if brief {
+		return reports.Brief(text)
 	}
 	return reports.Load(bytes.NewReader(text))
 }

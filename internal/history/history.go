@@ -68,6 +68,9 @@ type Query struct {
 	Standings    []string
 	Since, Until time.Time
 	Limit        int // 0 for no limit
+	// Brief leaves out of each entry's Result all but what a list shows: what is before
+	// its lists, see [reports.Brief].
+	Brief bool
 }
 
 func (q Query) fits(e Entry) bool {

@@ -18,8 +18,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/gameday-sh/gameday/reports"
 )
 
 //go:embed migrations/*.sql
@@ -195,10 +193,14 @@ func (p *Postgres) List(ctx context.Context, q Query) ([]Entry, error) {
 	if len(q.Standings) > 0 {
 		where("standing = any($)", q.Standings)
 	}
-	if q.Scenario != "" && !strings.ContainsAny(q.Scenario, `*?[\`) {
+	exact := !strings.ContainsAny(q.Scenario, `*?[\`)
+	if q.Scenario != "" && exact {
 		where("scenario = $", storable(q.Scenario))
 	}
 	text += " order by began desc, name desc"
+	if q.Limit > 0 && (q.Scenario == "" || exact) {
+		text += " limit " + strconv.Itoa(q.Limit)
+	}
 	rows, err := p.pool.Query(ctx, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list the runs of %s: %w", p.where, err)
@@ -210,7 +212,7 @@ func (p *Postgres) List(ctx context.Context, q Query) ([]Entry, error) {
 		if err := rows.Scan(&short); err != nil {
 			return nil, fmt.Errorf("list the runs of %s: %w", p.where, err)
 		}
-		r, err := reports.Load(bytes.NewReader(short))
+		r, err := read(short, q.Brief)
 		if err != nil {
 			return nil, fmt.Errorf("read a run of %s: %w", p.where, err)
 		}

@@ -1,10 +1,12 @@
 // Package redact takes secrets out of texts, as they are and in the forms that
-// they take in URLs, in JSON and in base64.
+// they take in URLs, in JSON, in HTML and in base64, and also where a text was cut within
+// one of them.
 package redact
 
 import (
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"io"
 	"net/url"
 	"slices"
@@ -26,7 +28,12 @@ func Func(secrets []string) func(string) string {
 		if len(secret) < shortest {
 			continue
 		}
-		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret), quoted(secret))
+		forms = append(forms, secret, quoted(secret), html.EscapeString(secret))
+		// Programs differ in what they escape in a URL, and in the case of the digits.
+		query := url.QueryEscape(secret)
+		for _, escaped := range []string{query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(secret)} {
+			forms = append(forms, escaped, lowerEscapes(escaped))
+		}
 		// In base64 a text looks different at each of three offsets; the parts that do
 		// not depend on the neighbours are enough to find it.
 		for offset := range 3 {
@@ -55,7 +62,48 @@ func Func(secrets []string) func(string) string {
 	for _, form := range slices.Compact(forms) {
 		pairs = append(pairs, form, Mark)
 	}
-	return strings.NewReplacer(pairs...).Replace
+	replacer := strings.NewReplacer(pairs...)
+	return func(text string) string { return withoutCut(replacer.Replace(text), forms) }
+}
+
+// cutMark is what stands where a long text was cut.
+const cutMark = "…"
+
+// withoutCut takes out the begin of a secret in front of the mark of a cut: the rest of
+// the secret was cut off before anyone looked for it.
+func withoutCut(text string, forms []string) string {
+	if !strings.Contains(text, cutMark) {
+		return text
+	}
+	parts := strings.Split(text, cutMark)
+	for i, part := range parts[:len(parts)-1] {
+		longest := 0
+		for _, form := range forms {
+			for n := min(len(form)-1, len(part)); n >= shortest && n > longest; n-- {
+				if strings.HasSuffix(part, form[:n]) {
+					longest = n
+				}
+			}
+		}
+		if longest > 0 {
+			parts[i] = part[:len(part)-longest] + Mark
+		}
+	}
+	return strings.Join(parts, cutMark)
+}
+
+// lowerEscapes writes the digits of percent escapes in lower case: %2b for %2B.
+func lowerEscapes(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] == '%' && i+2 < len(text) {
+			b.WriteString(strings.ToLower(text[i : i+3]))
+			i += 2
+			continue
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
 }
 
 // quoted is the text as it stands within a JSON string.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,6 +21,12 @@ func TestNoFormOfASecretIsLeft(t *testing.T) {
 		"plain":        "a " + secret + " b",
 		"query":        "?token=" + url.QueryEscape(secret),
 		"path":         "/t/" + url.PathEscape(secret),
+		"component":    strings.ReplaceAll(url.QueryEscape(secret), "+", "%20"),
+		"lower query":  "?token=s3cr%26t+%22p%2fss%22+w%c3%b6rd%2b1",
+		"html":         "<td>" + html.EscapeString(secret) + "</td>",
+		"cut":          "x" + secret[:9] + "…",
+		"cut twice":    secret[:9] + "… and other-se… done",
+		"cut in URL":   url.QueryEscape(secret)[:12] + "…",
 		"json":         string(encoded),
 		"other secret": "other-secret",
 	}
@@ -29,9 +36,12 @@ func TestNoFormOfASecretIsLeft(t *testing.T) {
 		forms[fmt.Sprintf("base64 for URLs at offset %d", offset)] = base64.URLEncoding.EncodeToString([]byte(plain))
 	}
 	for name, text := range forms {
-		if got := clean(text); got == text || !strings.Contains(got, Mark) {
+		if got := clean(text); got == text || !strings.Contains(got, Mark) || strings.Contains(got, "s3cr") || strings.Contains(got, "other-s") {
 			t.Errorf("%s: %q stayed %q", name, text, got)
 		}
+	}
+	if got := clean("nothing to hide…"); got != "nothing to hide…" {
+		t.Errorf("a harmless text that was cut became %q", got)
 	}
 	if got := clean("nothing to hide"); got != "nothing to hide" {
 		t.Errorf("a harmless text became %q", got)
