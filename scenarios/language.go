@@ -22,6 +22,8 @@ type Language struct {
 	SLIs   []experiments.Kind[experiments.SLI]
 	Faults []experiments.Kind[experiments.Fault]
 	Guards []experiments.Kind[experiments.Guard]
+	// Receivers are the kinds of `notify` blocks.
+	Receivers []experiments.Kind[experiments.Receiver]
 	// DefaultGuards are the kinds of guards that each scenario has unless it writes
 	// one of that kind itself.
 	DefaultGuards []string

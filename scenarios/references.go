@@ -10,8 +10,9 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// measuring are the first words of references to what is measured and how it is judged.
-var measuring = []string{"slo", "probe", "journey", "error_budget_policy"}
+// measuring are the first words of references to what is measured, how it is judged, and who
+// is told.
+var measuring = []string{"slo", "probe", "journey", "error_budget_policy", "notify"}
 
 // roots says what expressions in one place may refer to.
 type roots struct {
@@ -31,6 +32,9 @@ func (p *pass) checkReferences() {
 	}
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
+	}
+	for _, block := range c.notifies {
+		p.checkBody(block.Body, roots{})
 	}
 	for _, block := range slices.Concat(c.probes, c.slos, c.policies) {
 		if block.Type == "journey" {
@@ -110,6 +114,7 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 			"probe":               "a probe is referred to from the slos, hypotheses, faults and guards.",
 			"journey":             "a journey is referred to from the slos, hypotheses, faults and guards.",
 			"error_budget_policy": "a policy is referred to from the slos and scenarios.",
+			"notify":              "who is told is said in a scenario: notify = [notify.name].",
 			"fault":               "a fault is referred to from its own scenario only.",
 		}[root])
 		return false
@@ -292,7 +297,7 @@ func (p *pass) scope(expression hcl.Expression, faults map[string]cty.Value) *hc
 	return context
 }
 
-// lookup gives the value of var.x, local.x, slo.x, probe.x, journey.x or fault.x. What failed
+// lookup gives the value of a reference such as var.x, slo.x or fault.x. What failed
 // is unknown, so that it is not reported twice.
 func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value {
 	switch root {
@@ -315,6 +320,10 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 	case "error_budget_policy":
 		if policy, found := p.policies[name]; found {
 			return cty.CapsuleVal(handleType, &handle{"error_budget_policy." + name, policy})
+		}
+	case "notify":
+		if plan, found := p.receivers[name]; found {
+			return cty.CapsuleVal(handleType, &handle{"notify." + name, plan})
 		}
 	case "fault":
 		if value, found := faults[name]; found {

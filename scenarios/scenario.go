@@ -14,12 +14,13 @@ import (
 
 // scenarioBlock is the attributes of a scenario.
 type scenarioBlock struct {
-	Description    string              `hcl:"description,optional" doc:"What the scenario shows, in a sentence."`
-	Seed           *uint64             `hcl:"seed,optional" doc:"Decides every random choice, so that a run can be repeated. Left out: drawn, and printed."`
-	Baseline       time.Duration       `hcl:"baseline,optional" doc:"How long the system is watched at least before anything is broken. Left out: until each hypothesis has its answer."`
-	BaselineWithin time.Duration       `hcl:"baseline_within,optional" default:"60s" doc:"How long the baseline may take at most; a hypothesis that does not hold by then ends the run, untouched."`
-	RevertWithin   time.Duration       `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
-	Policy         *experiments.Policy `hcl:"policy,optional" doc:"The error_budget_policy that must allow a game day, by the budget that is left of each slo of the scenario that names none itself."`
+	Description    string                      `hcl:"description,optional" doc:"What the scenario shows, in a sentence."`
+	Seed           *uint64                     `hcl:"seed,optional" doc:"Decides every random choice, so that a run can be repeated. Left out: drawn, and printed."`
+	Baseline       time.Duration               `hcl:"baseline,optional" doc:"How long the system is watched at least before anything is broken. Left out: until each hypothesis has its answer."`
+	BaselineWithin time.Duration               `hcl:"baseline_within,optional" default:"60s" doc:"How long the baseline may take at most; a hypothesis that does not hold by then ends the run, untouched."`
+	RevertWithin   time.Duration               `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
+	Policy         *experiments.Policy         `hcl:"policy,optional" doc:"The error_budget_policy that must allow a game day, by the budget that is left of each slo of the scenario that names none itself."`
+	Notify         []*experiments.ReceiverPlan `hcl:"notify,optional" doc:"Who is told of its runs. Left out: every notify block that is declared. An empty list: nobody." example:"[notify.team]"`
 }
 
 // Experiments decodes the scenarios, in the order of the files. The configuration
@@ -82,6 +83,7 @@ func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 		s.experiment.Seed, s.experiment.SeedDrawn = uint64(rand.Uint32()), true
 	}
 	p.times(s, out)
+	s.experiment.Notify = p.told(common.Notify, out)
 	for _, nested := range block.Body.Blocks {
 		if nested.Type == "fault" && len(nested.Labels) == 2 {
 			name := nested.Labels[1]

@@ -41,6 +41,7 @@ var (
 	secretType   = reflect.TypeFor[experiments.Secret]()
 	sloType      = reflect.TypeFor[*experiments.SLO]()
 	probedType   = reflect.TypeFor[*experiments.Probed]()
+	receiverType = reflect.TypeFor[*experiments.ReceiverPlan]()
 	policyType   = reflect.TypeFor[*experiments.Policy]()
 	faultType    = reflect.TypeFor[faultName]()
 	amountType   = reflect.TypeFor[amount]()
@@ -401,6 +402,8 @@ func typeName(t reflect.Type) string {
 		return "a reference to a probe or a journey"
 	case policyType:
 		return "a reference to an error_budget_policy"
+	case receiverType:
+		return "a reference to a notify block"
 	case faultType:
 		return "a reference to a fault"
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/guards"
 	"github.com/gameday-sh/gameday/internal/kube"
+	"github.com/gameday-sh/gameday/internal/notify"
 	"github.com/gameday-sh/gameday/internal/sandbox"
 	"github.com/gameday-sh/gameday/scenarios"
 )
@@ -31,6 +32,7 @@ func language() scenarios.Language {
 		SLIs:          prom.SLIs(),
 		Faults:        faults.Kinds(),
 		Guards:        guards.Kinds(),
+		Receivers:     notify.Kinds(),
 		DefaultGuards: []string{"no_data", "max_duration"},
 	}
 }

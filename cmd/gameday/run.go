@@ -150,6 +150,11 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 		batch.summary(cmd.OutOrStdout())
 	}
 	batch.compare(context.WithoutCancel(ctx), baseline)
+	for _, text := range batch.untold {
+		if _, err := fmt.Fprintln(batch.stderr, text); err != nil {
+			break // nobody reads it; the report has it too
+		}
+	}
 	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
 }
 
@@ -357,6 +362,7 @@ type batch struct {
 	verdicts []experiments.Verdict
 	done     []finished
 	problems []error
+	untold   []string // who could not be told of what
 }
 
 type finished struct {
@@ -405,7 +411,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		}
 		b.flags.seedInto(e)
 		b.flags.fix(e, redact.Func(c.Secrets()))
-		s := &session{state: b.home, view: b.view, hurry: b.hurry, rerun: b.rerun(c, path, e)}
+		s := &session{state: b.home, view: b.view, hurry: b.hurry, rerun: b.rerun(c, path, e), given: b.flags.variables}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
 		if err != nil {
@@ -414,6 +420,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		if result == nil {
 			continue
 		}
+		b.untold = append(b.untold, untold(result)...)
 		b.verdicts = append(b.verdicts, result.Verdict)
 		b.done = append(b.done, finished{result, s.dir})
 		if b.flags.out != "" {
