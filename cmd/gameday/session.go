@@ -93,7 +93,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stopListening := s.listenForAbort(ctx, cancel)
-	s.notices = notify.New(ctx, e.Notify, notify.Options{Redact: s.redact, Done: s.note, Page: pageOf(s.redact)})
+	s.notices = notify.New(ctx, e.Notify, notify.Options{Description: e.Description, Redact: s.redact, Done: s.note, Page: pageOf(s.redact)})
 	result = experiments.Run(ctx, e, experiments.Options{
 		Run: s.run, Version: version(), Host: host, PID: os.Getpid(), Rerun: s.rerun,
 		Journal: s.journal,

@@ -95,5 +95,5 @@ func (a *Alertmanager) Deliver(ctx context.Context, n *experiments.Notice) (expe
 	if err != nil {
 		return receipt, err
 	}
-	return receipt, request{"POST", strings.TrimSuffix(a.URL, "/") + "/api/v2/alerts", headersOf("application/json", a.Headers), body, a.TLS}.send(ctx)
+	return receipt, request{"POST", strings.TrimSuffix(a.URL, "/") + "/api/v2/alerts", headersOf("application/json", a.Headers), body, a.TLS, nil}.send(ctx)
 }

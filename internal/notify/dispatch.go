@@ -28,6 +28,8 @@ const (
 
 // Options is what a dispatcher needs from outside.
 type Options struct {
+	// Description is what the scenario shows.
+	Description string
 	// Redact takes secrets out of a text.
 	Redact func(string) string
 	// Done, if set, is told of each delivery when it is done with. It is called from
@@ -64,7 +66,7 @@ func New(ctx context.Context, plans []*experiments.ReceiverPlan, o Options) *Dis
 	if o.Redact == nil {
 		o.Redact = func(text string) string { return text }
 	}
-	d := &Dispatcher{o: o, story: newStory(o.Redact)}
+	d := &Dispatcher{o: o, story: newStory(o.Description, o.Redact)}
 	for _, plan := range plans {
 		w := &worker{plan: plan, queue: make(chan *experiments.Notice, waiting), ended: make(chan struct{}), hurry: make(chan struct{})}
 		// What stops the run does not stop telling of it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"slices"
@@ -79,7 +80,7 @@ func (g *Grafana) Deliver(ctx context.Context, n *experiments.Notice) (experimen
 			return experiments.Receipt{}, err
 		}
 		headers := headersOf("application/json", map[string]experiments.Secret{"Authorization": experiments.NewSecret("Bearer " + g.Token.Reveal())})
-		if err := (request{"POST", strings.TrimSuffix(g.URL, "/") + "/api/annotations", headers, body, g.TLS}).send(ctx); err != nil {
+		if err := (request{"POST", strings.TrimSuffix(g.URL, "/") + "/api/annotations", headers, body, g.TLS, grafanaAdded}).send(ctx); err != nil {
 			return experiments.Receipt{}, err
 		}
 		g.done[key] = true
@@ -136,4 +137,13 @@ func windows(r *experiments.Result) []window {
 		list = append(list, window{cmp.Or(h.Fault, "fault"), h.Kind, h.Injected, to, []string{h.Target}})
 	}
 	return list
+}
+
+// grafanaAdded looks for the answer to an annotation that was made.
+func grafanaAdded(answer []byte) error {
+	var said struct{ ID int64 }
+	if err := json.Unmarshal(answer, &said); err != nil || said.ID == 0 {
+		return errors.New("there is no id of an annotation in it")
+	}
+	return nil
 }

@@ -27,6 +27,9 @@ type request struct {
 	headers http.Header
 	body    []byte
 	tls     *tlsconfig.Block
+	// confirm, if set, looks whether an answer is one that the API gives: a proxy or a page
+	// to sign in at answers with 200 as well.
+	confirm func(answer []byte) error
 }
 
 // send makes the request and takes any 2xx for success. Everything that another attempt
@@ -61,10 +64,17 @@ func (r request) send(ctx context.Context) error {
 		return failure(fmt.Sprintf("%s to %s", r.method, host), err)
 	}
 	text, reading := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
-	if err := errors.Join(reading, answer.Body.Close()); err != nil && answer.StatusCode < 300 {
-		return nil // it was taken; the rest of the answer is of no use
+	if err := errors.Join(reading, answer.Body.Close()); err != nil {
+		return failure(fmt.Sprintf("%s to %s", r.method, host), err)
 	}
-	return verdictOf(answer, fmt.Sprintf("%s to %s", r.method, host), text)
+	what := fmt.Sprintf("%s to %s", r.method, host)
+	if err := verdictOf(answer, what, text); err != nil || r.confirm == nil {
+		return err
+	}
+	if err := r.confirm(text); err != nil {
+		return fmt.Errorf("%s was answered with %d, and not as the API does: %w", what, answer.StatusCode, err)
+	}
+	return nil
 }
 
 // verdictOf makes an error of an answer that is no success.

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -79,5 +80,14 @@ func (p *PagerDuty) Deliver(ctx context.Context, n *experiments.Notice) (experim
 	if err != nil {
 		return receipt, err
 	}
-	return receipt, request{"POST", p.URL, headersOf("application/json", nil), body, p.TLS}.send(ctx)
+	return receipt, request{"POST", p.URL, headersOf("application/json", nil), body, p.TLS, pagerDutySuccess}.send(ctx)
+}
+
+// pagerDutySuccess looks for the answer to an event that was taken.
+func pagerDutySuccess(answer []byte) error {
+	var said struct{ Status, Message string }
+	if err := json.Unmarshal(answer, &said); err != nil || said.Status != "success" {
+		return fmt.Errorf("status %q, message %q", textsafe.Line(said.Status, 60), textsafe.Line(said.Message, 120))
+	}
+	return nil
 }

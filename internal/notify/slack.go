@@ -34,7 +34,7 @@ func (s *Slack) Deliver(ctx context.Context, n *experiments.Notice) (experiments
 	if err != nil {
 		return experiments.Receipt{}, err
 	}
-	return experiments.Receipt{}, request{"POST", s.URL.Reveal(), headersOf("application/json; charset=utf-8", nil), body, s.TLS}.send(ctx)
+	return experiments.Receipt{}, request{"POST", s.URL.Reveal(), headersOf("application/json; charset=utf-8", nil), body, s.TLS, nil}.send(ctx)
 }
 
 type slackMessage struct {

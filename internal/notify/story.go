@@ -16,7 +16,8 @@ const maxText = 500
 
 // story follows the events of a run and makes a notice of each moment.
 type story struct {
-	redact func(string) string
+	redact      func(string) string
+	description string
 
 	so     experiments.Notice // what is known up to now
 	faults []*experiments.NoticeFault
@@ -25,8 +26,8 @@ type story struct {
 	told   map[string]bool // moments
 }
 
-func newStory(redact func(string) string) *story {
-	return &story{redact: redact, byHit: map[string]*experiments.NoticeFault{}, owing: map[string]bool{}, told: map[string]bool{}}
+func newStory(description string, redact func(string) string) *story {
+	return &story{description: description, redact: redact, byHit: map[string]*experiments.NoticeFault{}, owing: map[string]bool{}, told: map[string]bool{}}
 }
 
 // line makes a text fit to be sent: no secrets, one line, not too long.
@@ -38,19 +39,19 @@ func (s *story) take(event experiments.Event) []*experiments.Notice {
 	case event.Begin != nil:
 		b := event.Begin
 		s.so = experiments.Notice{
-			Run: b.Run, Scenario: b.Scenario, Origin: s.line(b.Origin), Host: s.line(b.Host), Version: b.Version, Seed: b.Seed, Began: event.At,
+			Run: b.Run, Scenario: b.Scenario, Description: s.line(s.description), Origin: s.line(b.Origin), Host: s.line(b.Host), Version: b.Version, Seed: b.Seed, Began: event.At,
 		}
-		return s.tell(experiments.MomentBegin, event.At, "")
+		return s.tell(experiments.MomentBegin, event.At)
 	case event.Type == experiments.EventPhase:
 		s.so.Phase = event.Phase
 		if (event.Phase == experiments.PhaseRecover || event.Phase == experiments.PhaseReport) && len(s.byTried()) > 0 && len(s.owing) == 0 {
-			return s.tell(experiments.MomentMended, event.At, "")
+			return s.tell(experiments.MomentMended, event.At)
 		}
 	case event.Hit != nil:
 		return s.hit(event)
 	case event.Stop != nil:
 		s.so.Cause, s.so.Guard = s.line(event.Stop.Cause), s.line(event.Stop.Guard)
-		return s.tell(experiments.MomentAbort, event.At, "")
+		return s.tell(experiments.MomentAbort, event.At)
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (s *story) hit(event experiments.Event) []*experiments.Notice {
 		if fault.From.IsZero() {
 			fault.From = event.At
 		}
-		return s.tell(experiments.MomentInject, event.At, "")
+		return s.tell(experiments.MomentInject, event.At)
 	case experiments.Verified:
 		delete(s.owing, h.ID)
 		fault.Mended++
@@ -98,14 +99,14 @@ func (s *story) hit(event experiments.Event) []*experiments.Notice {
 }
 
 // tell makes the notice of a moment, once a run.
-func (s *story) tell(moment string, at time.Time, suffix string) []*experiments.Notice {
+func (s *story) tell(moment string, at time.Time) []*experiments.Notice {
 	if s.told[moment] {
 		return nil
 	}
 	s.told[moment] = true
 	n := s.so
 	n.Schema, n.Moment, n.At = experiments.NoticeSchema, moment, at
-	n.ID = n.Run + "/" + moment + suffix
+	n.ID = n.Run + "/" + moment
 	n.Faults = append([]experiments.NoticeFault{}, s.byTried()...)
 	n.Text = sentence(&n)
 	return []*experiments.Notice{&n}
@@ -175,7 +176,7 @@ func sentence(n *experiments.Notice) string {
 		}
 		return fmt.Sprintf("%s of the scenario %s has proven that everything it broke is mended.", where, n.Scenario)
 	}
-	text := fmt.Sprintf("%s of the scenario %s ended: %s. %s", where, n.Scenario, strings.ToUpper(string(n.Verdict)), n.Reason)
+	text := fmt.Sprintf("%s of the scenario %s ended. %s: %s", where, n.Scenario, strings.ToUpper(string(n.Verdict)), n.Reason)
 	if !strings.HasSuffix(text, ".") {
 		text += "."
 	}

@@ -1,10 +1,12 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -60,7 +62,7 @@ func (t *Traces) Deliver(ctx context.Context, n *experiments.Notice) (experiment
 		if err != nil {
 			return experiments.Receipt{}, err
 		}
-		if err := (request{"POST", t.endpoint(), headersOf("application/json", t.Headers), body, t.TLS}).send(ctx); err != nil {
+		if err := (request{"POST", t.endpoint(), headersOf("application/json", t.Headers), body, t.TLS, otlpTaken}).send(ctx); err != nil {
 			return experiments.Receipt{}, err
 		}
 	}
@@ -260,4 +262,25 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// otlpTaken looks for a collector that refused a part
+// (https://opentelemetry.io/docs/specs/otlp/#partial-success-1).
+func otlpTaken(answer []byte) error {
+	if len(bytes.TrimSpace(answer)) == 0 {
+		return nil
+	}
+	var said struct {
+		PartialSuccess struct {
+			RejectedSpans json.RawMessage // a text, as 64 bit numbers are, or a number
+			ErrorMessage  string
+		}
+	}
+	if err := json.Unmarshal(answer, &said); err != nil {
+		return errors.New("it is no JSON")
+	}
+	if count := strings.Trim(string(said.PartialSuccess.RejectedSpans), `"`); count != "" && count != "0" && count != "null" {
+		return fmt.Errorf("%s spans were refused: %s", textsafe.Line(count, 20), textsafe.Line(said.PartialSuccess.ErrorMessage, 160))
+	}
+	return nil
 }

@@ -92,7 +92,7 @@ func (w *Webhook) Deliver(ctx context.Context, n *experiments.Notice) (experimen
 		headers.Set("webhook-timestamp", sent)
 		headers.Set("webhook-signature", sign(key, n.ID, sent, body))
 	}
-	return experiments.Receipt{}, request{w.Method, w.URL.Reveal(), headers, body, w.TLS}.send(ctx)
+	return experiments.Receipt{}, request{w.Method, w.URL.Reveal(), headers, body, w.TLS, nil}.send(ctx)
 }
 
 // text makes the body.
