@@ -120,7 +120,7 @@ func failure(what string, err error) error {
 	var name *net.DNSError
 	said := fmt.Errorf("%s: %w", what, err)
 	switch {
-	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &name) && name.IsNotFound:
+	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &name) && name.IsNotFound:
 		return said
 	case errors.Is(err, context.DeadlineExceeded):
 		said = fmt.Errorf("%s: no answer in time", what)

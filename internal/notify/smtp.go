@@ -92,6 +92,8 @@ func (s *SMTP) Deliver(ctx context.Context, n *experiments.Notice) (experiments.
 	return experiments.Receipt{}, nil
 }
 
+var errNoSTARTTLS = errors.New("the server offers no STARTTLS; if that is how it should be, write encryption = \"none\"")
+
 // hand gives a message to the server.
 func (s *SMTP) hand(ctx context.Context, from *mail.Address, to []*mail.Address, message []byte) (err error) {
 	config, err := s.TLS.Config()
@@ -130,7 +132,7 @@ func (s *SMTP) hand(ctx context.Context, from *mail.Address, to []*mail.Address,
 	}()
 	if s.Encryption == "starttls" {
 		if offered, _ := client.Extension("STARTTLS"); !offered {
-			return errors.New("the server offers no STARTTLS; if that is how it should be, write encryption = \"none\"")
+			return errNoSTARTTLS
 		}
 		if err := client.StartTLS(config); err != nil {
 			return err
@@ -183,6 +185,9 @@ func mailError(ctx context.Context, what string, err error) error {
 			return &experiments.RetryError{Err: said}
 		}
 		return said
+	}
+	if errors.Is(err, errNoSTARTTLS) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	var protocol textproto.ProtocolError
 	if errors.As(err, &protocol) {
