@@ -39,6 +39,9 @@ func testLanguage() (Language, *[]string) {
 			{Name: "no_data", Summary: "Nothing can be seen", New: func() experiments.Guard { return new(testNoData) }},
 			{Name: "max_duration", Summary: "The run takes too long", New: func() experiments.Guard { return new(testMaxDuration) }},
 		},
+		Receivers: []experiments.Kind[experiments.Receiver]{
+			{Name: "webhook", Summary: "Sends a request", New: func() experiments.Receiver { return new(testWebhook) }},
+		},
 		DefaultGuards: []string{"no_data", "max_duration"},
 	}, log
 }

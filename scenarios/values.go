@@ -460,6 +460,8 @@ func exampleOf(t reflect.Type) string {
 		return ", such as probe.front_door"
 	case policyType:
 		return ", such as error_budget_policy.standard"
+	case receiverType:
+		return ", such as notify.team"
 	case faultType:
 		return ", such as fault.late-payments"
 	}
