@@ -30,7 +30,7 @@ import (
 // name it, and what is to be true of it after the run.
 var worlds = map[string]func(*testing.T) (flags []string, after func(output string)){
 	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld,
-	"journeys": journeysWorld,
+	"journeys": journeysWorld, "notify": notifyWorld,
 }
 
 // elsewhere says of examples why they are not run here.

@@ -209,7 +209,8 @@ func receiversOf(dir string, result *experiments.Result, given *variables) (plan
 	all.vars, all.files = append(all.vars, given.vars...), append(all.files, given.files...)
 	configuration, diagnostics := language().Load(kept, all.options())
 	if diagnostics.HasErrors() {
-		return nil, nil, "who is to be told cannot be read from the scenario that was kept (" + textsafe.Line(diagnostics.Err().Error(), 200) + "); give secrets with --var or in the environment"
+		said := strings.ReplaceAll(diagnostics.Err().Error(), kept+string(filepath.Separator), "")
+		return nil, nil, "who is to be told cannot be read from the scenario that was kept; give secrets with --var or in the environment (" + textsafe.Line(said, 200) + ")"
 	}
 	draft := configuration.Draft()
 	for _, e := range draft.Experiments {
