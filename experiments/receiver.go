@@ -149,6 +149,9 @@ type Notification struct {
 func OpenIncidents(list []Notification) []Notification {
 	var open []Notification
 	for _, n := range list {
+		if n.Opened == "" && (n.Closed == "" || n.State == DeliveryFailed) {
+			continue
+		}
 		rest := open[:0:0]
 		for _, o := range open {
 			if o.Receiver != n.Receiver || o.Opened != n.Closed && o.Opened != n.Opened {

@@ -86,10 +86,23 @@ func untold(r *experiments.Result) []string {
 	var list []string
 	for _, n := range r.Notifications {
 		if n.State == experiments.DeliveryFailed {
-			list = append(list, fmt.Sprintf("notify.%s (%s) was not told of the %s of %s: %s", n.Receiver, n.Kind, momentName(n.Moment), r.Run, n.Error))
+			text := fmt.Sprintf("notify.%s (%s) was not told of the %s of %s: %s", n.Receiver, n.Kind, momentName(n.Moment), r.Run, n.Error)
+			if n.Closed != "" {
+				text += "; " + n.Closed + " may be open"
+			}
+			list = append(list, text)
 		}
 	}
 	return list
+}
+
+// sayUntold writes that of all runs.
+func (b *batch) sayUntold() {
+	for _, text := range b.untold {
+		if _, err := fmt.Fprintln(b.stderr, text); err != nil {
+			return // nobody reads it; the reports have it too
+		}
+	}
 }
 
 func momentName(moment string) string {

@@ -150,11 +150,7 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 		batch.summary(cmd.OutOrStdout())
 	}
 	batch.compare(context.WithoutCancel(ctx), baseline)
-	for _, text := range batch.untold {
-		if _, err := fmt.Fprintln(batch.stderr, text); err != nil {
-			break // nobody reads it; the report has it too
-		}
-	}
+	batch.sayUntold()
 	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
 }
 

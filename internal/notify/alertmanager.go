@@ -35,7 +35,7 @@ var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 func (a *Alertmanager) Validate() []experiments.Problem {
 	list := append(addressProblem("url", a.URL, false), headerProblems(a.Headers)...)
 	for name, value := range a.Labels {
-		if _, own := a.labels(&experiments.Notice{})[name]; own && name != "severity" && a.reserved(name) {
+		if name == "alertname" || name == "scenario" || name == "run" {
 			list = append(list, experiments.Problem{Attribute: "labels", Summary: "Label that is taken", Detail: fmt.Sprintf("the label %q is set already.", name)})
 		}
 		if !labelName.MatchString(name) || value == "" {
@@ -46,10 +46,6 @@ func (a *Alertmanager) Validate() []experiments.Problem {
 		list = append(list, experiments.Problem{Attribute: "expires", Summary: "Time out of range", Detail: "write 1m to 30d."})
 	}
 	return append(list, a.TLS.Problems()...)
-}
-
-func (a *Alertmanager) reserved(name string) bool {
-	return name == "alertname" || name == "scenario" || name == "run"
 }
 
 // Wants implements [experiments.Receiver].

@@ -45,6 +45,9 @@ type Dispatcher struct {
 	story   *story
 	workers []*worker
 
+	watching sync.Mutex
+	closed   bool // the queues are: a fault that was given up may still come back with events
+
 	mu      sync.Mutex
 	over    bool // End returned: what is reported later comes too late
 	results []experiments.Notification
@@ -59,6 +62,7 @@ type worker struct {
 	cancel context.CancelFunc
 	hurry  chan struct{} // closed at the end of the run: what fails now is not tried for long
 	open   bool          // an incident may be open
+	lost   bool          // it panicked on an event, and is shown no more
 }
 
 // New starts a worker for each receiver.
@@ -86,11 +90,16 @@ func (d *Dispatcher) Opened(r *experiments.Result) {
 	}
 }
 
-// Watch takes an event in. It never blocks, and must not be called twice at once.
+// Watch takes an event in. It never waits for a receiver.
 func (d *Dispatcher) Watch(event experiments.Event) {
+	d.watching.Lock()
+	defer d.watching.Unlock()
+	if d.closed {
+		return
+	}
 	for _, w := range d.workers {
-		if recorder, ok := w.plan.Receiver.(experiments.Recorder); ok {
-			d.carefully(w, func() { recorder.Record(event) })
+		if recorder, ok := w.plan.Receiver.(experiments.Recorder); ok && !w.lost {
+			w.lost = !d.carefully(w, "event", func() { recorder.Record(event) })
 		}
 	}
 	for _, notice := range d.story.take(event) {
@@ -98,14 +107,15 @@ func (d *Dispatcher) Watch(event experiments.Event) {
 	}
 }
 
-// carefully keeps the panic of a receiver away from the run.
-func (d *Dispatcher) carefully(w *worker, work func()) {
+// carefully keeps the panic of a receiver away from the run. It gives false after one.
+func (d *Dispatcher) carefully(w *worker, moment string, work func()) (well bool) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			d.report(experiments.Notification{At: time.Now(), Receiver: w.plan.Name, Kind: w.plan.Kind, Moment: "event", State: experiments.DeliveryFailed, Error: d.o.Redact(fmt.Sprintf("it panicked: %v", reason))})
+			d.report(experiments.Notification{At: time.Now(), Receiver: w.plan.Name, Kind: w.plan.Kind, Moment: moment, State: experiments.DeliveryFailed, Error: d.o.Redact(fmt.Sprintf("it panicked: %v", reason))})
 		}
 	}()
 	work()
+	return true
 }
 
 func (d *Dispatcher) tell(n *experiments.Notice) {
@@ -137,6 +147,9 @@ func (d *Dispatcher) End(ctx context.Context, r *experiments.Result, moment stri
 	if len(d.workers) == 0 {
 		return nil
 	}
+	d.watching.Lock()
+	d.closed = true
+	d.watching.Unlock()
 	notice, err := d.story.end(r, moment)
 	if err == nil {
 		if d.o.Page != nil {
@@ -187,8 +200,7 @@ func (d *Dispatcher) work(w *worker) {
 		own := *n
 		own.Open = w.open
 		wanted := false
-		d.carefully(w, func() { wanted = w.plan.Receiver.Wants(&own) })
-		if !wanted {
+		if !d.carefully(w, n.Moment, func() { wanted = w.plan.Receiver.Wants(&own) }) || !wanted {
 			continue
 		}
 		done := w.deliver(&own)

@@ -44,6 +44,7 @@ func TestWhatGoesWrongIsSaidWithoutTheAddress(t *testing.T) {
 			if err != nil {
 				return
 			}
+			_, _ = conn.Read(make([]byte, 1024))
 			_, _ = conn.Write([]byte("\x00\xff garbage\r\n\r\n"))
 			_ = conn.Close()
 		}
@@ -61,7 +62,7 @@ func TestWhatGoesWrongIsSaidWithoutTheAddress(t *testing.T) {
 		want     string // in the error; empty for success
 	}{
 		{"refused", "http://" + refused, 2, "connection refused"},
-		{"no such name", "http://no-such-host.invalid", 1, "no-such-host.invalid: "},
+		{"no such name", "http://no-such-host.invalid", 0, "no-such-host.invalid: "},
 		{"a certificate of nobody", secure.URL, 1, "certificate"},
 		{"TLS asked of a server without", "https://" + strings.TrimPrefix(newServer(t, says(200, "")).URL, "http://"), 1, "HTTP response to HTTPS"},
 		{"garbage", "http://" + garbage.Addr().String(), 2, "malformed HTTP"},
@@ -225,7 +226,7 @@ func TestAReceiverThatPanicsFailsAndNothingElse(t *testing.T) {
 	d := New(t.Context(), []*experiments.ReceiverPlan{plan("wild", "acting", &acting{
 		deliver: func(context.Context, *experiments.Notice) (experiments.Receipt, error) { panic("lost " + planted) },
 		record: func(event experiments.Event) {
-			if event.Stop != nil {
+			if event.Stop != nil || event.Phase == experiments.PhaseRevert {
 				panic("on " + planted)
 			}
 		},
@@ -234,6 +235,7 @@ func TestAReceiverThatPanicsFailsAndNothingElse(t *testing.T) {
 		d.Watch(event)
 	}
 	told := d.End(t.Context(), result(), experiments.MomentEnd)
+	d.Watch(events()[0]) // of something that was given up, and comes back
 	if len(told) != 6 {
 		t.Errorf("%+v", told)
 	}
@@ -248,8 +250,10 @@ func TestAnOpenIncidentIsTheLastThatNobodyClosed(t *testing.T) {
 	on := func(receiver, opened, closed string) experiments.Notification {
 		return experiments.Notification{Receiver: receiver, Opened: opened, Closed: closed}
 	}
-	list := []experiments.Notification{on("a", "x", ""), on("b", "x", ""), on("a", "x", ""), on("b", "", "x"), on("c", "", "")}
-	if open := experiments.OpenIncidents(list); len(open) != 1 || open[0].Receiver != "a" {
+	list := []experiments.Notification{on("a", "x", ""), on("b", "x", ""), on("a", "x", ""), on("b", "", "x"), on("c", "", ""), on("d", "x", "")}
+	failed := on("d", "", "x")
+	failed.State = experiments.DeliveryFailed
+	if open := experiments.OpenIncidents(append(list, failed)); len(open) != 2 || open[0].Receiver != "a" || open[1].Receiver != "d" {
 		t.Errorf("%+v", open)
 	}
 }

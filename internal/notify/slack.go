@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -113,12 +114,13 @@ func mark(n *experiments.Notice) string {
 // (https://docs.slack.dev/messaging/formatting-message-text#escaping).
 var slackEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
+// formatting is what is read as such: an underscore within a word is not, and names that
+// are copied out of a message must stay what they are.
+var formatting = regexp.MustCompile("[@*~`\\[]|\\b_|_\\b")
+
 // mrkdwn makes a text mean itself. Servers that look for bare @channel find none.
 func mrkdwn(text string) string {
 	text = slackEscapes.Replace(textsafe.Line(text, 1000))
 	// A word joiner is not seen, and keeps signs from being read as formatting.
-	for _, sign := range []string{"@", "*", "_", "~", "`", "[", "]("} {
-		text = strings.ReplaceAll(text, sign, sign+"\u2060")
-	}
-	return text
+	return formatting.ReplaceAllString(text, "$0\u2060")
 }

@@ -39,7 +39,9 @@ type taken struct {
 	text       []byte
 }
 
-func (m *mailServer) NewSession(*smtp.Conn) (smtp.Session, error) { return &mailSession{server: m}, nil }
+func (m *mailServer) NewSession(*smtp.Conn) (smtp.Session, error) {
+	return &mailSession{server: m}, nil
+}
 
 func (m *mailServer) all() []taken {
 	m.mu.Lock()
