@@ -384,3 +384,30 @@ func TestPlanAndValidateTellNobody(t *testing.T) {
 		t.Errorf("somebody was told: %s", got)
 	}
 }
+
+// TestWhatIsMendedAfterTheEndIsToldToo has a run end while the server that would have to
+// be mended hangs. The watchdog mends it later.
+func TestWhatIsMendedAfterTheEndIsToldToo(t *testing.T) {
+	w := newWorld(t)
+	pager := newInbox(t, nil)
+	w.onCall(pager.URL)
+	write(t, w.scenario, strings.Replace(read(t, w.scenario), `["inject"]`, `["not restored"]`, 1))
+	run := w.run("--var", pagerKey, "--var", "revert_within=1s")
+	w.broken()
+	resume := stopped(t, w.server.Pid)
+	run.signal(syscall.SIGINT)
+	run.ends(time.Minute, 6, "NOT RESTORED")
+	if got := actionsOf(pager); got != "trigger" {
+		t.Errorf("at the end PagerDuty was told: %s", got)
+	}
+	resume()
+	w.mends()
+	w.quiet()
+	if got := actionsOf(pager); got != "trigger resolve" {
+		t.Errorf("afterwards PagerDuty was told: %s\n%s", got, read(t, filepath.Join(runDir(t, w.home), "watchdog.log")))
+	}
+	result := resultOf(t, w.home)
+	if result.Verdict != experiments.NotRestored || result.Recovered.IsZero() || len(experiments.OpenIncidents(result.Notifications)) > 0 {
+		t.Errorf("%s %+v", result.Verdict, result.Notifications)
+	}
+}
