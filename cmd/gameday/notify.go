@@ -81,19 +81,33 @@ func (s *session) amend(list []experiments.Notification) error {
 	return errors.Join(err, j.Close())
 }
 
-// untold says who could not be told of what.
+// untold says who could not be told of what: a line for each receiver and reason.
 func untold(r *experiments.Result) []string {
-	var list []string
-	for _, n := range r.Notifications {
-		if n.State == experiments.DeliveryFailed {
-			text := fmt.Sprintf("notify.%s (%s) was not told of the %s of %s: %s", n.Receiver, n.Kind, momentName(n.Moment), r.Run, n.Error)
-			if n.Closed != "" {
-				text += "; " + n.Closed + " may be open"
-			}
-			list = append(list, text)
-		}
+	type line struct {
+		who, why string
+		moments  []string
 	}
-	return list
+	var list []*line
+	for _, n := range r.Notifications {
+		if n.State != experiments.DeliveryFailed {
+			continue
+		}
+		who, why := fmt.Sprintf("notify.%s (%s)", n.Receiver, n.Kind), n.Error
+		if n.Closed != "" {
+			why += "; " + n.Closed + " may be open"
+		}
+		i := slices.IndexFunc(list, func(l *line) bool { return l.who == who && l.why == why })
+		if i < 0 {
+			i = len(list)
+			list = append(list, &line{who: who, why: why})
+		}
+		list[i].moments = append(list[i].moments, "the "+momentName(n.Moment))
+	}
+	var said []string
+	for _, l := range list {
+		said = append(said, fmt.Sprintf("%s was not told of %s of %s: %s", l.who, strings.Join(l.moments, ", "), r.Run, l.why))
+	}
+	return said
 }
 
 // sayUntold writes that of all runs.
@@ -182,7 +196,7 @@ func tellLate(ctx context.Context, dir string, result *experiments.Result, momen
 	}
 	clean := redact.Func(secrets)
 	dispatcher := notify.New(ctx, plans, notify.Options{Redact: clean, Page: pageOf(clean)})
-	dispatcher.Opened(result)
+	dispatcher.Inherit()
 	told := dispatcher.End(ctx, result, moment)
 	result.Notifications = append(result.Notifications, told...)
 	for _, n := range told {

@@ -199,9 +199,9 @@ notify "smtp" "silent" {
 	w.broken()
 	run.signal(syscall.SIGINT)
 	run.ends(time.Minute, 3, "ABORTED",
-		`notify\.breaks \(webhook\) was not told of the end of \S+: POST to \S+ was answered with 500`,
-		`notify\.refuses \(slack\) was not told of the abort .*connection refused`,
-		`notify\.nowhere \(pagerduty\) was not told of the abort`, `notify\.silent \(smtp\) was not told of the end`)
+		`notify\.breaks \(webhook\) was not told of .*the end of \S+: POST to \S+ was answered with 500`,
+		`notify\.refuses \(slack\) was not told of .*the abort.* of \S+: .*connection refused`,
+		`notify\.nowhere \(pagerduty\) was not told of .*the abort`, `notify\.silent \(smtp\) was not told of .*the end`)
 	w.mended()
 	if _, yes := mendedMeanwhile.Load("yes"); !yes {
 		t.Error("nothing was mended while a receiver hung")
@@ -327,7 +327,7 @@ func TestTheWatchdogResolvesTheIncidentOfADeadRun(t *testing.T) {
 		t.Errorf("PagerDuty was told: %s\n%s", got, read(t, filepath.Join(runDir(t, w.home), "watchdog.log")))
 	}
 	result := resultOf(t, w.home)
-	if open := experiments.OpenIncidents(result.Notifications); len(open) > 0 || len(result.Notifications) != 2 || result.Verdict != experiments.Errored {
+	if open := experiments.OpenIncidents(result.Notifications); len(open) > 0 || len(result.Notifications) == 0 || result.Verdict != experiments.Errored {
 		t.Errorf("%s %+v", result.Verdict, result.Notifications)
 	}
 	gameday(t, w.home, "recover").ends(20*time.Second, 0, "nothing to recover")

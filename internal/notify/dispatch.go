@@ -81,12 +81,12 @@ func New(ctx context.Context, plans []*experiments.ReceiverPlan, o Options) *Dis
 	return d
 }
 
-// Opened tells a dispatcher of a run that is over what its receivers were told while it
-// went on.
-func (d *Dispatcher) Opened(r *experiments.Result) {
-	still := experiments.OpenIncidents(r.Notifications)
+// Inherit tells a dispatcher that others may have opened incidents of this run. They may
+// have died before they could write that down, and to resolve one that was never opened
+// is harmless.
+func (d *Dispatcher) Inherit() {
 	for _, w := range d.workers {
-		w.open = r.Stop != nil || slices.ContainsFunc(still, func(n experiments.Notification) bool { return n.Receiver == w.plan.Name })
+		w.open = true
 	}
 }
 

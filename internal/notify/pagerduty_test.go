@@ -83,7 +83,7 @@ func TestPagerDutyStaysOpenWhileSomethingIsBroken(t *testing.T) {
 	// Later it is mended, by another process.
 	r.Left, r.Recovered = nil, r.Ended.Add(60e9)
 	later := New(t.Context(), []*experiments.ReceiverPlan{plan("on-call", "pagerduty", newPagerDuty(s.URL))}, Options{Redact: redacted})
-	later.Opened(r)
+	later.Inherit()
 	told := later.End(t.Context(), r, experiments.MomentMended)
 	if got := actions(t, s); got != "trigger critical, resolve" {
 		t.Errorf("afterwards: %s", got)
