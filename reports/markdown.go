@@ -76,6 +76,14 @@ func writeMarkdown(w io.Writer, r *experiments.Result) error {
 		return []string{"**" + escape(g.Name) + "**", escape(g.Kind), join2(escape(g.Peak), escape(g.PeakText)), escape(g.Last), g.Looks, escape(g.State)}
 	})
 
+	if len(o.Notices) > 0 {
+		b.WriteString("## Who was told\n\n")
+		table(&b, []string{"Time (UTC)", "Receiver", "Kind", "Of what", "Outcome"}, len(o.Notices), "", func(i int) []string {
+			n := o.Notices[i]
+			return []string{n.Clock, escape(n.Receiver), code(n.Kind), escape(n.Moment), toldOrNot(n)}
+		})
+	}
+
 	b.WriteString("## Impact\n\n")
 	for _, s := range o.Budgets {
 		fmt.Fprintf(&b, "- **%s** (%s): %s. %s\n", escape(s.Name), escape(s.Objective), escape(s.Events), escape(s.Words))
@@ -129,6 +137,13 @@ func join2(a, b string) string {
 		return a
 	}
 	return a + "<br>" + b
+}
+
+func toldOrNot(n noticeRow) string {
+	if n.Failed {
+		return "**Not told**: " + escape(n.Outcome)
+	}
+	return escape(n.Outcome)
 }
 
 func dash(text string) string { return cmp.Or(text, "–") }

@@ -28,6 +28,7 @@ type outline struct {
 	Guards               []guardRow
 	Budgets              []budgetRow
 	Journeys             []journeyRow
+	Notices              []noticeRow
 	Well, Wrong          []string
 	Rerun                rerun
 	Digest, Version, Run string
@@ -90,7 +91,7 @@ func newOutline(r *experiments.Result, d detail) *outline {
 		Headline: o.headline(), Reason: o.reason(),
 		Facts: o.facts(), Summary: o.summary(),
 		Hypotheses: o.hypotheses(), Faults: o.faults(),
-		Moments: o.moments(), Guards: o.guards(), Budgets: o.budgets(), Journeys: o.journeys(),
+		Moments: o.moments(), Guards: o.guards(), Budgets: o.budgets(), Journeys: o.journeys(), Notices: o.notices(),
 		Well: o.well(), Wrong: o.wrong(), Rerun: o.rerun(),
 		Digest: o.clean(r.Digest), Version: o.clean(r.Version), Run: o.clean(r.Run),
 	}
