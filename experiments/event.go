@@ -19,6 +19,9 @@ const (
 	EventStop      EventType = "stop"      // Stop
 	EventNote      EventType = "note"      // Text; of a finding also Finding, and Name: the hit
 	EventEnd       EventType = "end"       // Verdict, Text
+	// EventNotification is journaled when a notice was sent or given up; the runner does
+	// not emit it.
+	EventNotification EventType = "notification" // Notification
 )
 
 // Event is one thing that happened in a run. The stream of them feeds the
@@ -44,8 +47,10 @@ type Event struct {
 	Budget   *BudgetLeft  `json:"budget,omitempty"`
 	Stop     *Stop        `json:"stop,omitempty"`
 	Finding  *Finding     `json:"finding,omitempty"`
-	Verdict  Verdict      `json:"verdict,omitempty"`
-	Text     string       `json:"text,omitempty"`
+	// Notification is set in the journal only.
+	Notification *Notification `json:"notification,omitempty"`
+	Verdict      Verdict       `json:"verdict,omitempty"`
+	Text         string        `json:"text,omitempty"`
 }
 
 // Begin says what run this is.

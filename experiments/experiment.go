@@ -22,6 +22,8 @@ type Experiment struct {
 	// Policy, if set, must allow a game day by the budget that is left of each of SLOs.
 	// An SLO without one of its own is held to it.
 	Policy *Policy
+	// Notify is who is told of the run.
+	Notify []*ReceiverPlan
 
 	// Baseline is how long the system is watched at least before anything is broken;
 	// zero means until each hypothesis has its answer. BaselineWithin is the most.

@@ -22,6 +22,10 @@ func Rebuild(events []Event, damaged bool) *Result {
 	counts := map[string]*Series{}
 	guards := map[string]*GuardResult{}
 	for _, event := range events {
+		if event.Notification != nil {
+			r.Notifications = append(r.Notifications, *event.Notification)
+			continue // when a receiver was told says nothing of when the run ended
+		}
 		r.Ended = laterOf(r.Ended, event.At)
 		switch {
 		case event.Begin != nil:

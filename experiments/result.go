@@ -45,8 +45,10 @@ type Result struct {
 	// its watchdog or by hand. The verdict stays what it was.
 	Recovered time.Time `json:"recovered,omitzero"`
 	Errors    []string  `json:"errors,omitempty"`
-	Timeline  []Moment  `json:"timeline"`
-	Series    []*Series `json:"series"`
+	// Notifications are the notices that were sent to receivers, or could not be.
+	Notifications []Notification `json:"notifications,omitempty"`
+	Timeline      []Moment       `json:"timeline"`
+	Series        []*Series      `json:"series"`
 }
 
 // Rerun says how a run was started, so that a report can say how to do it again.

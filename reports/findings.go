@@ -63,6 +63,11 @@ func (o outliner) wrong() []string {
 	for _, text := range o.alarm() {
 		list = append(list, "Not proven mended: "+closed(text))
 	}
+	for _, row := range o.notices() {
+		if row.Failed {
+			list = append(list, fmt.Sprintf("%s was not told of the %s: %s", row.Receiver, row.Moment, closed(row.Outcome)))
+		}
+	}
 	for _, text := range o.r.Errors {
 		list = append(list, "The runner reported: "+closed(o.clean(text)))
 	}

@@ -23,6 +23,7 @@ func (o outliner) sections(people *Document) []section {
 		{"impact", "Impact", "", o.impactSection(people)},
 		{"detection", "Detection", "", o.detectionSection(people)},
 		{"response", "Response and recovery", "", o.responseSection(people)},
+		{"told", "Who was told", "", o.toldSection()},
 		{"root-cause", "Root cause", human, []block{wantedPlace(people, PlaceCause, "")}},
 		{"well", "What held", "", []block{bullets(items(o.well(), derived), nothingWell), wantedPlace(people, PlaceWell, "What went well")}},
 		{"wrong", "What did not hold", "", []block{bullets(items(o.wrong(), derived), nothingWrong), wantedPlace(people, PlaceWrong, "What went wrong")}},

@@ -11,7 +11,7 @@ import (
 
 // languageBlocks are the blocks of the first level that the language has itself;
 // the kinds of connections join them.
-var languageBlocks = []string{"variable", "locals", "slo", "probe", "journey", goldenRoot, "error_budget_policy", "scenario"}
+var languageBlocks = []string{"variable", "locals", "slo", "probe", "journey", goldenRoot, "error_budget_policy", "notify", "scenario"}
 
 // scenarioBlocks are the blocks within a scenario.
 var scenarioBlocks = []string{"hypothesis", "fault", "guard"}
@@ -73,6 +73,11 @@ func (p *pass) collectBlock(block *hclsyntax.Block, known []string) {
 		if p.named(block, "name") {
 			p.claim("error_budget_policy."+block.Labels[0], block)
 			c.policies = append(c.policies, block)
+		}
+	case "notify":
+		if p.named(block, "kind", "name") {
+			p.claim("notify."+block.Labels[1], block)
+			c.notifies = append(c.notifies, block)
 		}
 	case "scenario":
 		p.misplaced(block, known)

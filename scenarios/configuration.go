@@ -20,10 +20,10 @@ type Configuration struct {
 	sources  map[string][]byte // by the names in diagnostics
 	base     map[string]string // name in diagnostics -> name in Source
 
-	connectionKinds, probeKinds, sliKinds, faultKinds, guardKinds []row
-	connectionTypes                                               map[reflect.Type]string
-	shapes                                                        map[reflect.Type]shape
-	functions                                                     map[string]function.Function
+	connectionKinds, probeKinds, sliKinds, faultKinds, guardKinds, receiverKinds []row
+	connectionTypes                                                              map[reflect.Type]string
+	shapes                                                                       map[reflect.Type]shape
+	functions                                                                    map[string]function.Function
 
 	variables   []*variable
 	locals      []*local
@@ -32,6 +32,7 @@ type Configuration struct {
 	probes      []*hclsyntax.Block // and journeys: all that takes measurements
 	golden      []*hclsyntax.Block
 	policies    []*hclsyntax.Block
+	notifies    []*hclsyntax.Block
 	scenarios   []*hclsyntax.Block
 	declared    map[string]hcl.Range // address -> where it was declared first
 	order       []node               // locals and connections, each after what it refers to

@@ -28,6 +28,8 @@ type pass struct {
 	probes   map[string]*experiments.Probed // by address: "probe.door", "journey.checkout"
 	golden   map[string]*experiments.GoldenSignals
 	policies map[string]*experiments.Policy
+	// receivers has what the notify blocks decode to, by name.
+	receivers map[string]*experiments.ReceiverPlan
 	// open tells that the connections are open.
 	open bool
 	// unsettled collects, by the origin of a probe or a fault, the attributes that are

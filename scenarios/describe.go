@@ -98,6 +98,10 @@ func topics() []topic {
 			kind:    func(l Language) row { return rows([]experiments.Kind[experiments.JourneyProbe]{l.Journey})[0] },
 		},
 		goldenTopic(), {
+			name: "notify", form: `notify "kind" "name"`, summary: "Who is told of the runs: a chat, a pager, a collector",
+			text:    "Every scenario tells all that are declared, unless it says notify = [notify.name], or [] for nobody. A receiver that fails or hangs never changes a verdict and never delays mending; what could not be delivered is named at the end and in the report. plan and validate send nothing.",
+			structs: []any{&notifyBlock{}}, title: "Delivery (every notify)",
+		}, {
 			name: "variable", form: `variable "name"`, summary: "A value that may be given from outside",
 			text:    "The value comes from --var name=value, else from --var-file, else from GAMEDAY_VAR_name in the environment, else from default. The value null stands for leaving the attribute out in which the variable is used.",
 			structs: []any{&variableBlock{}},
@@ -121,11 +125,11 @@ type family struct {
 }
 
 func (l Language) families() []family {
-	return []family{{"fault", rows(l.Faults)}, {"guard", rows(l.Guards)}, {"probe", rows(l.Probes)}, {"sli", rows(l.SLIs)}}
+	return []family{{"fault", rows(l.Faults)}, {"guard", rows(l.Guards)}, {"probe", rows(l.Probes)}, {"sli", rows(l.SLIs)}, {"notify", rows(l.Receivers)}}
 }
 
 // Describe returns the description of every block and kind: the blocks of the
-// language, then connections, faults, guards, probes and SLIs.
+// language, then connections, faults, guards, probes, SLIs and receivers.
 func (l Language) Describe() []BlockDoc {
 	d := describer{language: l, examples: exampleBlocks(Examples)}
 	var list []BlockDoc

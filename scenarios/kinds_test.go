@@ -41,6 +41,9 @@ func testLanguage() (Language, *[]string) {
 			{Name: "max_duration", Summary: "The run takes too long", New: func() experiments.Guard { return new(testMaxDuration) }},
 		},
 		GoldenSignals: func() experiments.SignalSource { return new(testSignals) },
+		Receivers: []experiments.Kind[experiments.Receiver]{
+			{Name: "webhook", Summary: "Sends a request", New: func() experiments.Receiver { return new(testWebhook) }},
+		},
 		DefaultGuards: []string{"no_data", "max_duration"},
 	}, log
 }

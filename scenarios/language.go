@@ -24,6 +24,8 @@ type Language struct {
 	Guards []experiments.Kind[experiments.Guard]
 	// GoldenSignals makes what a golden_signals block is decoded into.
 	GoldenSignals func() experiments.SignalSource
+	// Receivers are the kinds of `notify` blocks.
+	Receivers []experiments.Kind[experiments.Receiver]
 	// DefaultGuards are the kinds of guards that each scenario has unless it writes
 	// one of that kind itself.
 	DefaultGuards []string

@@ -49,6 +49,7 @@ func (l Language) begin(options Options) *pass {
 		sliKinds:        rows(l.SLIs),
 		faultKinds:      rows(l.Faults),
 		guardKinds:      rows(l.Guards),
+		receiverKinds:   rows(l.Receivers),
 		connectionTypes: map[reflect.Type]string{},
 		shapes:          map[reflect.Type]shape{},
 		declared:        map[string]hcl.Range{},
@@ -315,10 +316,12 @@ func (p *pass) unused() {
 	if len(c.scenarios) == 0 {
 		return // a library: others may use what it declares
 	}
-	for _, block := range slices.Concat(c.slos, c.probes, c.golden, c.policies) {
+	for _, block := range slices.Concat(c.slos, c.probes, c.golden, c.policies, c.notifies) {
 		address := addressOf(block)
 		switch {
 		case c.used[address]:
+		case block.Type == "notify":
+			p.warnf(header(block), "Unused "+block.Type, "Every scenario says whom it tells, and none names %s. Write notify = [%s] in one, or take it out.", address, address)
 		case block.Type == "error_budget_policy":
 			p.warnf(header(block), "Unused "+block.Type, "Nothing refers to %s, so it decides nothing. Write policy = %s in a scenario or an slo, or take it out.", address, address)
 		default:

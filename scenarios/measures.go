@@ -31,6 +31,7 @@ func (p *pass) declare() {
 	p.slos = map[string]*declaredSLO{}
 	p.probes = map[string]*experiments.Probed{}
 	p.policies = map[string]*experiments.Policy{}
+	p.declareReceivers()
 	for _, block := range p.c.policies {
 		policy := p.policy(block)
 		if p.firstOf("error_budget_policy."+block.Labels[0], block) {

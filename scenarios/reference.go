@@ -15,7 +15,7 @@ func (l Language) WriteReference(w io.Writer) error {
 	return emit(w, func(out *bytes.Buffer) {
 		out.WriteString("# The language\n\n")
 		out.WriteString("A configuration is a file, or all `.hcl` files of a directory. Durations (`\"300ms\"`, `\"1m30s\"`, `\"30d\"`), percents (`\"99.9%\"`) and ranges (`\"30s..120s\"`) are texts with a unit. An attribute that is `null` is as if left out.\n\n")
-		out.WriteString("References are `var.x`, `local.x`, `slo.x`, `probe.x`, `journey.x`, within a scenario `fault.x`, within the steps of a journey `capture.x`, and for connections `kind`, `kind.name` and their values `kind.name.value`.\n")
+		out.WriteString("References are `var.x`, `local.x`, `slo.x`, `probe.x`, `journey.x`, within a scenario `fault.x` and `notify.x`, within the steps of a journey `capture.x`, and for connections `kind`, `kind.name` and their values `kind.name.value`.\n")
 		out.WriteString("\n## Blocks\n")
 		for _, d := range docs {
 			if d.Kind == "" && !slices.Contains(connections, d.Topic) {

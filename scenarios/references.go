@@ -10,8 +10,9 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// measuring are the first words of references to what is measured and how it is judged.
-var measuring = []string{"slo", "probe", "journey", goldenRoot, "error_budget_policy"}
+// measuring are the first words of references to what is measured, how it is judged, and who
+// is told.
+var measuring = []string{"slo", "probe", "journey", goldenRoot, "error_budget_policy", "notify"}
 
 // roots says what expressions in one place may refer to.
 type roots struct {
@@ -32,6 +33,9 @@ func (p *pass) checkReferences() {
 	}
 	for _, instance := range c.connections {
 		p.checkBody(instance.block.Body, roots{})
+	}
+	for _, block := range c.notifies {
+		p.checkBody(block.Body, roots{})
 	}
 	for _, block := range slices.Concat(c.probes, c.slos, c.golden) {
 		if block.Type == "journey" {
@@ -118,6 +122,7 @@ func (p *pass) checkTraversal(expression hcl.Expression, traversal hcl.Traversal
 			"journey":             "a journey is referred to from the slos, hypotheses, faults and guards.",
 			goldenRoot:            "golden signals are referred to from the scenarios, hypotheses, faults and guards.",
 			"error_budget_policy": "a policy is referred to from the slos and scenarios.",
+			"notify":              "who is told is said in a scenario: notify = [notify.name].",
 			"fault":               "a fault is referred to from its own scenario only.",
 		}[root])
 		return false
@@ -303,7 +308,7 @@ func (p *pass) scope(expression hcl.Expression, faults map[string]cty.Value) *hc
 	return context
 }
 
-// lookup gives the value of var.x, local.x, slo.x, probe.x, journey.x or fault.x. What failed
+// lookup gives the value of a reference such as var.x, slo.x or fault.x. What failed
 // is unknown, so that it is not reported twice.
 func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value {
 	switch root {
@@ -329,6 +334,10 @@ func (p *pass) lookup(root, name string, faults map[string]cty.Value) cty.Value 
 		}
 	case goldenRoot:
 		return p.goldenObject(name)
+	case "notify":
+		if plan, found := p.receivers[name]; found {
+			return cty.CapsuleVal(handleType, &handle{"notify." + name, plan})
+		}
 	case "fault":
 		if value, found := faults[name]; found {
 			return value

@@ -21,6 +21,7 @@ type scenarioBlock struct {
 	Watch          []*experiments.GoldenSignals `hcl:"watch,optional" doc:"Services whose golden signals should keep to their targets: a hypothesis of each." example:"[golden_signals.checkout]"`
 	RevertWithin   time.Duration                `hcl:"revert_within,optional" default:"15s" doc:"How long undoing one hit, and proving it, may take."`
 	Policy         *experiments.Policy          `hcl:"policy,optional" doc:"The error_budget_policy that must allow a game day, by the budget that is left of each slo of the scenario that names none itself."`
+	Notify         []*experiments.ReceiverPlan  `hcl:"notify,optional" doc:"Who is told of its runs. Left out: every notify block that is declared. An empty list: nobody." example:"[notify.team]"`
 }
 
 // Experiments decodes the scenarios, in the order of the files. The configuration
@@ -83,6 +84,7 @@ func (p *pass) scenario(block *hclsyntax.Block) *experiments.Experiment {
 		s.experiment.Seed, s.experiment.SeedDrawn = uint64(rand.Uint32()), true
 	}
 	p.times(s, out)
+	s.experiment.Notify = p.told(common.Notify, out)
 	for _, nested := range block.Body.Blocks {
 		if nested.Type == "fault" && len(nested.Labels) == 2 {
 			name := nested.Labels[1]

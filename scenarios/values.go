@@ -42,6 +42,7 @@ var (
 	sloType      = reflect.TypeFor[*experiments.SLO]()
 	goldenType   = reflect.TypeFor[*experiments.GoldenSignals]()
 	probedType   = reflect.TypeFor[*experiments.Probed]()
+	receiverType = reflect.TypeFor[*experiments.ReceiverPlan]()
 	policyType   = reflect.TypeFor[*experiments.Policy]()
 	faultType    = reflect.TypeFor[faultName]()
 	amountType   = reflect.TypeFor[amount]()
@@ -413,6 +414,8 @@ func typeName(t reflect.Type) string {
 		return "a reference to golden_signals"
 	case policyType:
 		return "a reference to an error_budget_policy"
+	case receiverType:
+		return "a reference to a notify block"
 	case faultType:
 		return "a reference to a fault"
 	}
@@ -471,6 +474,8 @@ func exampleOf(t reflect.Type) string {
 		return ", such as error_budget_policy.standard"
 	case goldenType:
 		return ", such as golden_signals.checkout"
+	case receiverType:
+		return ", such as notify.team"
 	case faultType:
 		return ", such as fault.late-payments"
 	}

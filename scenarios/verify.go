@@ -22,6 +22,7 @@ func (l Language) Verify() error {
 	v.table("fault", rows(l.Faults), attributeNames(faultBlock{}))
 	v.table("guard", rows(l.Guards), nil)
 	v.table("probe", rows(l.Probes), attributeNames(probeBlock{}))
+	v.table("notify", rows(l.Receivers), attributeNames(notifyBlock{}))
 	v.table("sli", rows(l.SLIs), nil)
 	v.table("journey", rows([]experiments.Kind[experiments.JourneyProbe]{l.Journey}), attributeNames(journeyBlock{}))
 	for _, name := range l.DefaultGuards {
@@ -29,7 +30,7 @@ func (l Language) Verify() error {
 			v.problem("default guard %q: there is no guard of that kind", name)
 		}
 	}
-	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &policyBlock{}, &probeBlock{}, &journeyBlock{}, &goldenBlock{}, &variableBlock{}, &validationBlock{}} {
+	for _, own := range []any{&scenarioBlock{}, &hypothesisBlock{}, &faultBlock{}, &sloBlock{}, &policyBlock{}, &notifyBlock{}, &probeBlock{}, &journeyBlock{}, &goldenBlock{}, &variableBlock{}, &validationBlock{}} {
 		v.fields(fmt.Sprintf("%T", own), reflect.TypeOf(own).Elem())
 	}
 	v.golden(l)
@@ -114,7 +115,7 @@ func (v *verifier) fields(what string, t reflect.Type) {
 
 func (v *verifier) supported(t reflect.Type) bool {
 	switch {
-	case scalar(t) || v.types[t] || t == sloType || t == probedType || t == goldenType || t == policyType:
+	case scalar(t) || v.types[t] || t == sloType || t == probedType || t == goldenType || t == policyType || t == receiverType:
 		return true
 	case t.Kind() == reflect.Pointer:
 		return scalar(t.Elem())

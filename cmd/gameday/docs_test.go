@@ -163,6 +163,9 @@ func TestEveryKindHasAnExample(t *testing.T) {
 	for _, kind := range l.Guards {
 		blocks = append(blocks, `guard "`+kind.Name+`" `)
 	}
+	for _, kind := range l.Receivers {
+		blocks = append(blocks, `notify "`+kind.Name+`" `)
+	}
 	for _, kind := range l.Connections {
 		blocks = append(blocks, "\n"+kind.Name+" ")
 	}

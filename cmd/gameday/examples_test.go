@@ -30,7 +30,7 @@ import (
 // name it, and what is to be true of it after the run.
 var worlds = map[string]func(*testing.T) (flags []string, after func(output string)){
 	"external": externalWorld, "processes": processesWorld, "measuring": measuringWorld, "kubernetes": kubernetesWorld,
-	"container-kill": containerKillWorld, "journeys": journeysWorld,
+	"container-kill": containerKillWorld, "journeys": journeysWorld, "notify": notifyWorld,
 }
 
 var verdictComment = regexp.MustCompile(`(?m)^# Verdict: ([a-z]+)$`)

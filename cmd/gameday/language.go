@@ -18,6 +18,7 @@ import (
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/guards"
 	"github.com/gameday-sh/gameday/internal/kube"
+	"github.com/gameday-sh/gameday/internal/notify"
 	"github.com/gameday-sh/gameday/internal/sandbox"
 	"github.com/gameday-sh/gameday/scenarios"
 )
@@ -32,6 +33,7 @@ func language() scenarios.Language {
 		Faults:        faults.Kinds(),
 		Guards:        guards.Kinds(),
 		GoldenSignals: func() experiments.SignalSource { return new(prom.GoldenSignals) },
+		Receivers:     notify.Kinds(),
 		DefaultGuards: []string{"no_data", "max_duration"},
 	}
 }

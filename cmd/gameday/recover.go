@@ -21,12 +21,15 @@ import (
 func newRecoverCommand(global *globalFlags) *cobra.Command {
 	var within time.Duration
 	var cluster clusterFlags
+	var given variables
 	cmd := &cobra.Command{
 		Use:   "recover [RUN...]",
 		Short: "Mend what runs that died have left broken",
 		Long: `recover reads the journals of runs that are not over (of all, or of those named),
 reverts every hit that may still be there, newest first, and proves each. It needs
-neither the scenario nor the runner, and doing it again is harmless.
+neither the scenario nor the runner, and doing it again is harmless. Who was told of
+the run is told of its end, as far as the environment, --var and --var-file give the
+secrets for that; what stays open elsewhere is named.
 
 With --cluster it reads no journal: every object of a Kubernetes cluster that a run
 changed or made bears a mark that says how to undo it, so what is left of any run
@@ -58,7 +61,7 @@ It exits with 0 when nothing is left, with 2 if there is no such run, else with 
 			total := 0
 			var problems []error
 			for _, dir := range dirs {
-				left, err := mendRun(cmd.Context(), global, dir, within, time.Second, cmd.OutOrStdout())
+				left, err := mendRun(cmd.Context(), global, dir, within, time.Second, &given, cmd.OutOrStdout())
 				total += left
 				if err != nil {
 					problems = append(problems, err)
@@ -75,6 +78,7 @@ It exits with 0 when nothing is left, with 2 if there is no such run, else with 
 	}
 	cmd.Flags().DurationVar(&within, "within", 15*time.Second, "how `long` to try each hit")
 	cluster.flags(cmd)
+	given.flags(cmd)
 	return cmd
 }
 
@@ -107,7 +111,7 @@ func runsToMend(global *globalFlags, args []string) ([]string, error) {
 // mendRun mends what the run in dir left, and writes a report if the run left
 // none. It waits for the journal's lock up to patience. It gives the number of hits
 // that are not proven mended.
-func mendRun(ctx context.Context, global *globalFlags, dir string, within, patience time.Duration, w io.Writer) (left int, err error) {
+func mendRun(ctx context.Context, global *globalFlags, dir string, within, patience time.Duration, given *variables, w io.Writer) (left int, err error) {
 	run := filepath.Base(dir)
 	home, err := state.Open(global.state)
 	if err != nil {
@@ -147,7 +151,7 @@ func mendRun(ctx context.Context, global *globalFlags, dir string, within, patie
 	if err := experiments.GiveBack(ctx, run, contents.Events, newFault); err != nil {
 		out.printf("  its claims end by themselves: %v\n", err)
 	}
-	return 0, errors.Join(out.err, bringReportsUpToDate(dir, w), home.MarkOver(run))
+	return 0, errors.Join(out.err, bringReportsUpToDate(ctx, dir, given, w), home.MarkOver(run))
 }
 
 func openJournal(dir string, patience time.Duration) (*journal.Journal, *journal.Contents, error) {
@@ -171,7 +175,8 @@ func newFault(kind string) (experiments.Fault, bool) {
 // bringReportsUpToDate writes the reports of a run after what it left was mended: of
 // one whose runner died before it could, from the journal; of one that had ended,
 // from its own result and what was mended since.
-func bringReportsUpToDate(dir string, w io.Writer) error {
+// Then it tells the receivers of the run.
+func bringReportsUpToDate(ctx context.Context, dir string, given *variables, w io.Writer) error {
 	contents, err := journal.Read(dir)
 	if err != nil {
 		return err
@@ -180,13 +185,23 @@ func bringReportsUpToDate(dir string, w io.Writer) error {
 		return nil
 	}
 	damaged := len(contents.Damage) > 0
+	moment := experiments.MomentEnd
 	path := filepath.Join(dir, reportNames["json"])
 	result, err := loadResult(path)
 	switch {
 	case err == nil && len(result.Left) == 0:
-		return nil
+		// It may have died while it told of its end.
+		if len(result.Notifications) > 0 || !mentionsNotify(filepath.Join(dir, "scenario")) {
+			return nil
+		}
+		result.Notifications = experiments.Rebuild(contents.Events, damaged).Notifications
+		if !tellLate(ctx, dir, result, moment, given, w) {
+			return nil
+		}
+		return writeReports(dir, result, strings.Clone)
 	case err == nil:
 		result.Recover(contents.Events, damaged)
+		moment = experiments.MomentMended
 	case errors.Is(err, fs.ErrNotExist):
 		result = experiments.Rebuild(contents.Events, damaged)
 	default:
@@ -197,7 +212,10 @@ func bringReportsUpToDate(dir string, w io.Writer) error {
 	}
 	out := &lines{w: w}
 	out.printf("  report  %s\n", filepath.Join(dir, reportNames["markdown"]))
-	return out.err
+	if !tellLate(ctx, dir, result, moment, given, w) {
+		return out.err
+	}
+	return errors.Join(out.err, writeReports(dir, result, strings.Clone))
 }
 
 func countOf(n int, noun string) string {

@@ -163,6 +163,7 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 		batch.summary(cmd.OutOrStdout())
 	}
 	batch.compare(context.WithoutCancel(ctx), baseline)
+	batch.sayUntold()
 	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
 }
 
@@ -370,6 +371,7 @@ type batch struct {
 	verdicts []experiments.Verdict
 	done     []finished
 	problems []error
+	untold   []string // who could not be told of what
 }
 
 type finished struct {
@@ -418,7 +420,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		}
 		b.flags.seedInto(e)
 		b.flags.fix(e, redact.Func(c.Secrets()))
-		s := &session{state: b.home, view: b.view, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e)}
+		s := &session{state: b.home, view: b.view, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e), given: b.flags.variables}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
 		if err != nil {
@@ -427,6 +429,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		if result == nil {
 			continue
 		}
+		b.untold = append(b.untold, untold(result)...)
 		b.verdicts = append(b.verdicts, result.Verdict)
 		b.done = append(b.done, finished{result, s.dir})
 		if b.flags.out != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments/journal"
 	"github.com/gameday-sh/gameday/internal/console"
 	"github.com/gameday-sh/gameday/internal/history"
+	"github.com/gameday-sh/gameday/internal/notify"
 	"github.com/gameday-sh/gameday/internal/redact"
 	"github.com/gameday-sh/gameday/internal/state"
 	"github.com/gameday-sh/gameday/reports"
@@ -34,10 +35,16 @@ type session struct {
 	rerun  *experiments.Rerun
 	// override is a person's word to go past the gate, nil without.
 	override *experiments.Override
+	// given is what the scenario's variables were set with, for a watchdog that has to tell
+	// the receivers how the run ended.
+	given variables
 
 	run, dir string
 	journal  *journal.Journal
 	watchdog *watchdog
+	notices  *notify.Dispatcher
+	noting   sync.Mutex // held while a delivery is journaled
+	noted    bool       // the journal is closed
 
 	// What tells the watchdog that the runner still works: while things are broken its
 	// loop must have turned lately.
@@ -55,6 +62,7 @@ func (s *session) watch(event experiments.Event) {
 		s.breaking.Store(event.Phase == experiments.PhaseDisrupt || event.Phase == experiments.PhaseRevert)
 	}
 	s.view.Event(event)
+	s.notices.Watch(event)
 }
 
 // alive tells whether the runner works: a process that is there and stands still is
@@ -89,6 +97,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stopListening := s.listenForAbort(ctx, cancel)
+	s.notices = notify.New(ctx, e.Notify, notify.Options{Description: e.Description, Redact: s.redact, Done: s.note, Page: pageOf(s.redact)})
 	result = experiments.Run(ctx, e, experiments.Options{
 		Run: s.run, Version: version(), Host: host, PID: os.Getpid(), Rerun: s.rerun,
 		Journal:  s.journal,
@@ -99,7 +108,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 		Gate:     askGate,
 		Override: s.override,
 		Arm: func(ctx context.Context) error {
-			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.alive, func() {
+			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.forWatchdog(e), s.alive, func() {
 				cancel(&experiments.StopRequest{Cause: "the watchdog process is gone, and with it what would end the faults if gameday died", At: time.Now()})
 			})
 			s.watchdog = armed
@@ -114,18 +123,23 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	}
 	replayPages(ctx, result, e)
 	err = s.keepResult(result)
+	if len(result.Left) == 0 { // else mending goes on first
+		err = errors.Join(err, s.tellEnd(result, func() error { return s.keepResult(result) }))
+	}
 	// From here on the watchdog may write the journal: it goes on mending what is left.
 	closed = true
-	err = errors.Join(err, s.journal.Close())
+	err = errors.Join(err, s.closeJournal())
 	if len(result.Left) == 0 {
 		err = errors.Join(err, s.state.MarkOver(s.run))
 		if s.watchdog != nil {
 			err = errors.Join(err, s.watchdog.dismiss())
 		}
-	} else if s.watchdog != nil {
+		return result, err
+	}
+	if s.watchdog != nil {
 		s.watchdog.release()
 	}
-	return result, err
+	return result, errors.Join(err, s.tellEnd(result, func() error { return s.amend(result.Notifications) }))
 }
 
 // keepSource stores the exact scenario beside the result.

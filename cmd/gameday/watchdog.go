@@ -29,6 +29,9 @@ const (
 	armedWord = "armed"
 	beatWord  = "beat"
 	doneWord  = "done"
+	// settingsWord begins a line with what the variables of the scenario were set with.
+	// Secrets are among them, which is why they come this way, and reach no file.
+	settingsWord = "settings"
 
 	beatPace  = time.Second
 	beatLimit = 10 * time.Second
@@ -49,7 +52,7 @@ type watchdog struct {
 // startWatchdog starts the watchdog of a run and returns when it says that it is
 // armed. It beats as long as alive says so, and calls gone if the watchdog ends
 // before it is dismissed.
-func startWatchdog(ctx context.Context, root, dir string, alive func() bool, gone func()) (*watchdog, error) {
+func startWatchdog(ctx context.Context, root, dir, settings string, alive func() bool, gone func()) (*watchdog, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -98,6 +101,11 @@ func startWatchdog(ctx context.Context, root, dir string, alive func() bool, gon
 	if err != nil {
 		err = errors.Join(fmt.Errorf("the watchdog did not start: %w; its log is %s", err, log.Name()), process.Process.Kill(), stdin.Close())
 		return nil, err
+	}
+	if settings != "" {
+		if _, err := io.WriteString(stdin, settingsWord+" "+settings+"\n"); err != nil {
+			return nil, errors.Join(fmt.Errorf("the watchdog is gone: %w; its log is %s", err, log.Name()), stdin.Close())
+		}
 	}
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = stop
@@ -192,14 +200,15 @@ func guardRun(ctx context.Context, global *globalFlags, dir string, parent int, 
 	if _, err := fmt.Fprintln(stdout, armedWord); err != nil {
 		return fmt.Errorf("say armed: %w", err)
 	}
-	if watchRunner(stdin, parent, stderr) {
+	given, done := watchRunner(stdin, parent, stderr)
+	if done {
 		return nil
 	}
 	out := &lines{w: stderr}
 	out.printf("%s the runner is gone; mending what it left\n", time.Now().Format(time.RFC3339))
 	deadline := time.Now().Add(watchdogPatience)
 	for {
-		left, err := mendRun(ctx, global, dir, watchdogWithin, lockPatience, stderr)
+		left, err := mendRun(ctx, global, dir, watchdogWithin, lockPatience, given, stderr)
 		if err == nil && left == 0 {
 			out.printf("%s everything is mended\n", time.Now().Format(time.RFC3339))
 			return out.err
@@ -208,14 +217,19 @@ func guardRun(ctx context.Context, global *globalFlags, dir string, parent int, 
 			out.printf("%s %v\n", time.Now().Format(time.RFC3339), err)
 		}
 		if time.Now().After(deadline) {
+			if err := tellUnmended(ctx, dir, given, stderr); err != nil {
+				out.printf("%s %v\n", time.Now().Format(time.RFC3339), err)
+			}
 			return exitWith(experiments.NotRestored, fmt.Errorf("%d hits are not mended; `gameday recover %s` tries again", left, filepath.Base(dir)))
 		}
 		time.Sleep(time.Second)
 	}
 }
 
-// watchRunner returns when the runner is done (true) or gone (false).
-func watchRunner(stdin io.Reader, parent int, stderr io.Writer) bool {
+// watchRunner returns when the runner is done (true) or gone (false), with what the
+// runner said that variables were set with.
+func watchRunner(stdin io.Reader, parent int, stderr io.Writer) (given *variables, done bool) {
+	given = &variables{}
 	words := make(chan string)
 	go func() {
 		defer close(words)
@@ -228,7 +242,10 @@ func watchRunner(stdin io.Reader, parent int, stderr io.Writer) bool {
 		select {
 		case word, open := <-words:
 			if !open || word == doneWord {
-				return open
+				return given, open
+			}
+			if settings, found := strings.CutPrefix(word, settingsWord+" "); found {
+				given = readSettings(settings)
 			}
 			silence.Reset(beatLimit)
 		case <-silence.C:
@@ -241,7 +258,7 @@ func watchRunner(stdin io.Reader, parent int, stderr io.Writer) bool {
 					out.printf("%s end the runner: %v\n", time.Now().Format(time.RFC3339), err)
 				}
 			}
-			return false
+			return given, false
 		}
 	}
 }

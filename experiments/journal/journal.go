@@ -248,7 +248,7 @@ func (j *Journal) write(list ...experiments.Event) (end int64, err error) {
 		}
 		j.buffer = appendFrame(j.buffer, payload)
 		switch event.Type {
-		case experiments.EventSample, experiments.EventCount, experiments.EventJudgement, experiments.EventGuard:
+		case experiments.EventSample, experiments.EventCount, experiments.EventJudgement, experiments.EventGuard, experiments.EventNotification:
 		default:
 			expendable = false
 		}
