@@ -17,7 +17,6 @@ func isSloth(doc *node) bool {
 type sloth struct {
 	service string
 	labels  *node
-	head    []string // comments of the document
 }
 
 // slothFormat is how documents are read.
