@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,13 +51,13 @@ func runFreshness(cmd *cobra.Command, global *globalFlags, v *variables, paths [
 	if len(c.Scenarios()) == 0 {
 		return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("%s has no scenario, so there is nothing that could be fresh", path)}
 	}
-	now, stale := time.Now(), false
+	now, stale, opened := time.Now(), false, false
 	var list []fresh
 	err = global.withStore(cmd.Context(), func(store history.Store) error {
+		opened = true
 		for _, name := range c.Scenarios() {
 			one, err := freshness(cmd, store, name, c.Source().Digest, now, age)
 			if err != nil {
-				// A history that cannot be read tells nothing, which is neither yes nor no.
 				return exitWith(experiments.Inconclusive, err)
 			}
 			stale = stale || !one.Fresh
@@ -65,6 +65,10 @@ func runFreshness(cmd *cobra.Command, global *globalFlags, v *variables, paths [
 		}
 		return nil
 	})
+	// A history that cannot be opened or read tells nothing, which is neither yes nor no.
+	if failed := (*exitError)(nil); !opened && errors.As(err, &failed) && failed.code == experiments.Errored.ExitCode() {
+		return exitWith(experiments.Inconclusive, failed.err)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,7 +121,7 @@ func freshness(cmd *cobra.Command, store history.Store, scenario, digest string,
 	old := now.Sub(held[0].Began)
 	one.Run, one.Age, one.Fresh = held[0].Run, old.Seconds(), old <= most
 	one.Changed = held[0].Result != nil && held[0].Result.Digest != digest
-	one.Why = fmt.Sprintf("held %s ago, at most %s asked (%s)", experiments.FormatDuration(cmp.Or(old.Round(max(old/100, time.Second)), time.Second)), experiments.FormatDuration(most), line(one.Run))
+	one.Why = fmt.Sprintf("held %s ago, at most %s asked (%s)", ageInWords(old), experiments.FormatDuration(most), line(one.Run))
 	if one.Changed {
 		one.Why += "; its text has changed since"
 	}
@@ -125,4 +129,14 @@ func freshness(cmd *cobra.Command, store history.Store, scenario, digest string,
 		one.Why += fmt.Sprintf("; the newest run came to: %s", one.Last)
 	}
 	return one, nil
+}
+
+// ageInWords is an age as far as it matters: days where it is more than two of them.
+func ageInWords(age time.Duration) string {
+	for _, unit := range []time.Duration{experiments.Day, time.Hour, time.Minute} {
+		if age >= 2*unit {
+			return experiments.FormatDuration(age.Truncate(unit))
+		}
+	}
+	return experiments.FormatDuration(max(age.Truncate(time.Second), time.Second))
 }

@@ -68,7 +68,17 @@ func runGate(cmd *cobra.Command, global *globalFlags, flags *gateFlags, paths []
 	if flags.purpose == "" {
 		return invalid("say what for: --for game-day, --for deploy, --for experimental-feature, --for freshness, or a word that a policy's allows names")
 	}
+	// A flag that would change nothing is a misunderstanding.
+	given := cmd.Flags().Changed
+	if flags.purpose != forFreshness && given("max-age") {
+		return invalid("--max-age is for --for freshness only; a budget is asked as of now")
+	}
 	if flags.purpose == forFreshness {
+		for _, name := range []string{"slo", "policy"} {
+			if given(name) {
+				return invalid("--%s is of budgets, and --for freshness asks the history of runs; leave it out", name)
+			}
+		}
 		return runFreshness(cmd, global, &flags.variables, paths, flags.maxAge, flags.asJSON)
 	}
 	ctx, _, stop := listenForSignals(cmd.Context())

@@ -44,6 +44,9 @@ type feed struct {
 	share float64
 	// stands tells that traffic can stand still, which is neither bad nor good.
 	stands bool
+	// step is the longest of those that subqueries of the SLO's own go by: what happens
+	// within one is seen at its end.
+	step time.Duration
 }
 
 const (
@@ -96,10 +99,27 @@ func newFeed(engine *promql.Engine, slo *experiments.SLO, share float64) (*feed,
 			return nil, err
 		}
 		if taken {
-			return f, nil
+			f.step, err = longestStep(query)
+			return f, err
 		}
 	}
 	return nil, errors.New("no series could be made that its queries take as healthy, and others that they take as bad")
+}
+
+// longestStep is the longest step that a subquery of a query gives itself; 0 for none.
+func longestStep(query string) (time.Duration, error) {
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+	if err != nil {
+		return 0, err
+	}
+	var step time.Duration
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if sub, ok := node.(*parser.SubqueryExpr); ok {
+			step = max(step, sub.Step)
+		}
+		return nil
+	})
+	return step, nil
 }
 
 // taken tries the feed on the query for the share of bad events.

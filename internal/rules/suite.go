@@ -181,7 +181,7 @@ func (c *testCase) burn(f *feed, alerts []Alert, severity string) {
 		return
 	}
 	slice, margin := sliceOf(slo), 2*evaluation
-	margin += 2 * slice
+	margin += 2 * max(slice, f.step)
 	history = max(history, calm).Round(evaluation)
 	lasting := (after + 2*margin).Truncate(evaluation) + evaluation
 	still := (first.Short + margin + baseWindow).Truncate(evaluation) + evaluation

@@ -122,6 +122,12 @@ func (s *lintSubject) lint(ctx context.Context) (findings []LintFinding, gaps []
 		}
 		gaps[i].Checks = append(gaps[i].Checks, check)
 	}
+	if s.sli == nil && s.slo.Probe != nil {
+		err := fmt.Errorf("it rests on %s, whose measurements are kept by runs only", s.slo.Probe.SeriesName())
+		for _, check := range []string{"tiny-budget", "no-data", "mostly-bad"} {
+			gap(check, err)
+		}
+	}
 	for _, check := range LintChecks() {
 		var found []LintFinding
 		if check.written != nil {

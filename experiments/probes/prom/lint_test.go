@@ -237,6 +237,13 @@ func TestWhatCouldNotBeCheckedIsSaid(t *testing.T) {
 	}
 }
 
+func TestWhatOnlyARunMeasuresIsNotCheckedAndSaidSo(t *testing.T) {
+	findings, gaps := Lint(t.Context(), []*experiments.SLO{{Name: "journey", Objective: 0.98, Window: 30 * experiments.Day, Probe: &experiments.Probed{Name: "buy"}}}, lintOptions())
+	if len(findings) > 0 || len(gaps) != 1 || gaps[0].Unreachable || !strings.Contains(gaps[0].Why, "kept by runs only") || !slices.Contains(gaps[0].Checks, "no-data") {
+		t.Errorf("found %+v, not checked %+v", findings, gaps)
+	}
+}
+
 // A server that says nothing is not waited for again and again.
 func TestASilentServerIsNotAskedForLong(t *testing.T) {
 	var asked atomic.Int64

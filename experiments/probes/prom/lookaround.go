@@ -178,6 +178,36 @@ func (e *Events) exist(ctx context.Context, at time.Time) *QueryError {
 	return e.checkLabels(ctx, p, at)
 }
 
+// existed is exist over a period: a metric that was there at some time of it is not
+// missed now, as the pods that had counted may be gone.
+func (e *Events) existed(ctx context.Context, at time.Time, period, timeout time.Duration) *QueryError {
+	failed := e.exist(ctx, at)
+	if failed == nil || failed.Condition != experiments.NoData {
+		return failed
+	}
+	p, err := e.compiled()
+	if err != nil || len(p.other) == 0 || p.part.absentIsZero {
+		return failed
+	}
+	server, none := e.Prometheus.server()
+	if none != nil {
+		return none
+	}
+	var list []string
+	for i, selector := range p.other {
+		list = append(list, named("count(count_over_time("+selector+"["+InPromQL(period)+"]))", fmt.Sprint(partSeen, i)))
+	}
+	answer, err := server.instant(ctx, strings.Join(list, "\nor "), at, timeout)
+	if err != nil {
+		condition, text := conditionOf(err)
+		return failf(condition, "%s", text)
+	}
+	if len(answer.Points) == 0 {
+		return failed
+	}
+	return e.checkLabels(ctx, p, at)
+}
+
 // lookBehind is how far back an absent series is searched.
 const lookBehind = time.Hour
 

@@ -102,6 +102,13 @@ func (r *reader) readCounts(ctx context.Context, i int, one *reading, sorted map
 			return
 		}
 	}
+	// Slices read what is absent as 0 while there is a total.
+	if slices, ok := one.SLI.(*TimeSlice); ok && slices.Query == "" && counts[0].Condition == experiments.OK {
+		if failed := slices.judged().existed(ctx, r.at, lengths[0], one.timeout()); failed != nil {
+			one.fail(r.at, failed)
+			return
+		}
+	}
 	one.told.Period, one.told.Windows = counts[0], counts[1:]
 }
 

@@ -92,6 +92,10 @@ func TestEventsOfAMonthAreCounted(t *testing.T) {
 	goodOf := func(job string) *Events {
 		return &Events{Prometheus: p, Good: fmt.Sprintf(`sum(increase(http_requests_total{job=%q,code!~"5.."}[$window]))`, job), Total: fmt.Sprintf(`sum(increase(http_requests_total{job=%q}[$window]))`, job)}
 	}
+	// Every slice in which mails failed had 1% of them fail.
+	slices := func(metric string) *TimeSlice {
+		return &TimeSlice{Prometheus: p, Bad: "sum(rate(" + metric + "[$slice]))", Total: "sum(rate(mails_total[$slice]))", SliceObjective: pointerTo(experiments.Percent(0.995)), Slice: 10 * time.Minute}
+	}
 	most := 100.0
 	day := experiments.Day.Seconds()
 	cases := []struct {
@@ -124,6 +128,9 @@ func TestEventsOfAMonthAreCounted(t *testing.T) {
 		{name: "requests within a bound", sli: &Latency{Prometheus: p, Histogram: "took_seconds", Within: 500 * time.Millisecond}, bad: 30 * day, total: 10 * 30 * day},
 		{name: "a bucket that is not there", sli: &Latency{Prometheus: p, Histogram: "took_seconds", Within: 300 * time.Millisecond}, condition: experiments.NoData, why: "has no bucket", hour: experiments.NoData, day: experiments.NoData},
 		{name: "time slices", sli: &TimeSlice{Prometheus: p, Query: "max(queue_length)", AtMost: &most, Slice: 10 * time.Minute}, bad: 18, total: 30 * 144},
+		{name: "time slices by events", sli: slices("mail_errors_total"), bad: 10 * 144, total: 30 * 144},
+		{name: "time slices by a metric that never was", sli: slices("mail_erors_total"), condition: experiments.NoData, why: "typing error", hour: experiments.NoData, day: experiments.NoData},
+		{name: "time slices by a label that is not there", sli: &TimeSlice{Prometheus: p, Bad: `sum(rate(http_requests_total{status=~"5.."}[$slice]))`, Total: `sum(rate(http_requests_total[$slice]))`, SliceObjective: pointerTo(experiments.Percent(0.995)), Slice: 10 * time.Minute}, condition: experiments.NoData, why: `the label "status"`, hour: experiments.NoData, day: experiments.NoData},
 		{name: "a floor of traffic", sli: &Throughput{Prometheus: p, Query: `sum(rate(http_requests_total{job="idle"}[$slice]))`, AtLeast: 1, Slice: 10 * time.Minute}, bad: 3 * 144, total: 30 * 144},
 		{name: "the built-in Prometheus", sli: &Events{Bad: of("clean").Bad, Total: of("clean").Total}, condition: experiments.NoData, why: "no history beside a run", hour: experiments.NoData, day: experiments.NoData},
 		{name: "several series", sli: &Events{Prometheus: p, Bad: `rate(http_requests_total{code="500"}[$window])`, Total: `sum(rate(http_requests_total[$window]))`}, condition: experiments.ManySeries, why: "sum(...)", hour: experiments.ManySeries, day: experiments.ManySeries},
@@ -175,7 +182,7 @@ func TestEventsOfAMonthAreCounted(t *testing.T) {
 			for _, s := range got.Course {
 				bad, total = bad+s.Bad, total+s.Total
 			}
-			if c.name != "time slices" && c.name != "a floor of traffic" { // a range is closed at both ends
+			if !strings.HasPrefix(c.name, "time slices") && c.name != "a floor of traffic" { // a range is closed at both ends
 				about("sum of bad", bad, c.bad)
 				about("sum of total", total, c.total)
 			}
