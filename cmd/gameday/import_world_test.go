@@ -66,7 +66,8 @@ func TestWhatIsImportedGoesTheWholeWay(t *testing.T) {
 	}
 }
 
-// A subquery of 5m sees at its next step only what happened.
+// A subquery of 5m sees at its next step only what happened: what would fire after 6m
+// fires after 10m.
 func TestTheTestsOfRulesAllowForTheStepOfASubquery(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "slos.hcl")
@@ -74,7 +75,7 @@ func TestTheTestsOfRulesAllowForTheStepOfASubquery(t *testing.T) {
   url = "http://127.0.0.1:1"
 }
 slo "recorded" {
-  objective = "99%"
+  objective = "99.3%"
   sli {
     bad   = "sum_over_time((job:errors:ratio5m{job=\"api\"})[$window:5m])"
     total = "count_over_time((job:errors:ratio5m{job=\"api\"})[$window:5m])"

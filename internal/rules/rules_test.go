@@ -190,6 +190,18 @@ func TestSeriesAreMadeForAnySelector(t *testing.T) {
 	}
 }
 
+// Handbooks hold the SLI against 0.856 and 0.94, which are those of 99%.
+func TestThresholdsFollowFromTheObjective(t *testing.T) {
+	for objective, want := range map[experiments.Percent][]float64{0.999: {0.9856, 0.994}, 0.99: {0.856, 0.94}} {
+		alerts, _ := Alerts(sloOf(t, objective, 30*day))
+		for i, sli := range want {
+			if got := 1 - alerts[i].Threshold(); math.Abs(got-sli) > 1e-12 {
+				t.Errorf("%s: alert %d fires below an SLI of %v, want %v", objective, i, got, sli)
+			}
+		}
+	}
+}
+
 func TestSLOsThatWouldSeeEachOthersSeriesAreTestedApart(t *testing.T) {
 	one, two, other := sloOf(t, 0.999, 30*day), sloOf(t, 0.99, 30*day), sloOf(t, 0.99, 30*day)
 	two.Name, other.Name = "all", "other"
