@@ -236,7 +236,7 @@ func TestARunPassesTheGateFirst(t *testing.T) {
 	if a == nil || a.Remaining < .61 || a.Remaining > .63 || len(a.Pages) < 2 || a.Pages[0].Fired {
 		t.Errorf("the account is %+v", a)
 	}
-	for _, want := range []string{"**Error budget policy**: allowed: slo.green is in green", "of the budget 62% was left before the run", "It would not have paged: peak burn"} {
+	for _, want := range []string{"Error budget policy ●: allowed: slo.green is in green", "of the budget 62% was left before the run", "It would not have paged: peak burn"} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not say %q:\n%s", want, report)
 		}

@@ -214,7 +214,7 @@ notify "smtp" "silent" {
 		t.Errorf("%s %q %+v", result.Verdict, result.Errors, result.Notifications)
 	}
 	report := read(t, filepath.Join(runDir(t, w.home), "report.md"))
-	if !strings.Contains(report, "## Who was told") || !strings.Contains(report, "**Not told**: POST to") {
+	if !strings.Contains(report, "## Who was told") || !strings.Contains(report, "**not told**<br>POST to") {
 		t.Errorf("the report does not name who was not told:\n%s", report)
 	}
 }
