@@ -38,6 +38,8 @@ type session struct {
 	// given is what the scenario's variables were set with, for a watchdog that has to tell
 	// the receivers how the run ended.
 	given variables
+	// store is the address of the shared store, for a watchdog that has mended the run.
+	store string
 
 	run, dir string
 	journal  *journal.Journal
@@ -108,7 +110,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 		Gate:     askGate,
 		Override: s.override,
 		Arm: func(ctx context.Context) error {
-			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.forWatchdog(e), s.alive, func() {
+			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.forWatchdog(e), s.store, s.alive, func() {
 				cancel(&experiments.StopRequest{Cause: "the watchdog process is gone, and with it what would end the faults if gameday died", At: time.Now()})
 			})
 			s.watchdog = armed
