@@ -5,7 +5,9 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"fmt"
+	"html"
 	"io"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gameday-sh/gameday/internal/history/postgrestest"
+	"github.com/gameday-sh/gameday/reports"
 )
 
 // rowsOf is everything that a store holds, as text.
@@ -61,29 +64,48 @@ func rowsOf(t *testing.T, address string) string {
 	return b.String()
 }
 
-func TestASecretReachesNoRowOfASharedStore(t *testing.T) {
+func TestASecretReachesNeitherARowOfASharedStoreNorAFile(t *testing.T) {
 	address, home := postgrestest.Start(t), filepath.Join(t.TempDir(), "state")
-	const secret = "pa55 word&more="
+	// What Markdown, HTML, XML and JSON escape, each in its own way.
+	const secret = `pa55_word*&"more"+=`
 	scenario := filepath.Join(t.TempDir(), "brief.hcl")
 	encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 	// The same value stands where nobody said that it is a secret.
-	write(t, scenario, strings.Replace(briefly, `url   = sandbox.shop.url`, `headers = { Authorization = "Bearer ${var.token}" }
-  url   = "http://127.0.0.1:1/?encoded=${var.encoded}&base64=${var.base64}"`, 1)+`
+	text := strings.Replace(briefly, "seed = 1", `seed = 1
+  description = "Plain ${var.plain}, in a URL ${var.encoded}, in base64 ${var.base64}."`, 1)
+	write(t, scenario, strings.Replace(text, `url   = sandbox.shop.url`, `url   = "${sandbox.shop.url}/?t=${var.encoded}"
+  headers = { Authorization = "Bearer ${var.token}" }`, 1)+`
 variable "token" { sensitive = true }
+variable "plain" {}
 variable "encoded" {}
 variable "base64" {}
 `)
-	p := gameday(t, home, "run", "--plain", "--store", address, "--var", "token="+secret, "--var", "encoded="+url.QueryEscape(secret), "--var", "base64="+encoded, scenario)
-	if code := p.wait(time.Minute); code == 2 {
-		t.Fatal(p.said.String())
+	p := gameday(t, home, "run", "--plain", "--store", address, "--var", "token="+secret, "--var", "plain="+secret, "--var", "encoded="+url.QueryEscape(secret), "--var", "base64="+encoded, scenario)
+	p.ends(time.Minute, 0, "HELD")
+	texts := map[string]string{"the store": rowsOf(t, address), "the screen": p.said.String()}
+	for _, format := range reports.Formats() {
+		texts[format.Name] = exits(t, 0, "report", "last", "--state", home, "--format", format.Name)
 	}
-	rows := rowsOf(t, address)
-	if !strings.Contains(rows, "127.0.0.1:1/") {
-		t.Fatalf("the address that holds the secret is nowhere, so this shows nothing:\n%s\n%s", p.said.String(), rows)
+	err := filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			texts[path] = read(t, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), encoded} {
-		if i := strings.Index(rows, form); i >= 0 {
-			t.Errorf("the store holds %q: %s", form, rows[max(0, i-200):i+40])
+	if report := read(t, filepath.Join(runDir(t, home), "report.md")); !strings.Contains(report, "Plain (secret), in a URL (secret), in base64 (secret)") {
+		t.Fatalf("the description is not there, so this shows nothing:\n%s", report)
+	}
+	for name, text := range texts {
+		// As a reader, a browser and a parser of XML or JSON see it.
+		for _, seen := range []string{text, html.UnescapeString(text), strings.ReplaceAll(text, `\`, "")} {
+			for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), encoded} {
+				if i := strings.Index(seen, form); i >= 0 {
+					t.Errorf("%s holds %q: %s", name, form, seen[max(0, i-100):i+40])
+				}
+			}
 		}
 	}
 }
