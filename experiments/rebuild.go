@@ -21,12 +21,16 @@ func Rebuild(events []Event, damaged bool) *Result {
 	history := NewHistory(r.Began, nil, nil)
 	counts := map[string]*Series{}
 	guards := map[string]*GuardResult{}
-	for _, event := range events {
+	var judged *Event // the run's own end, in which it came to a verdict
+	for i, event := range events {
 		if event.Notification != nil {
 			r.Notifications = append(r.Notifications, *event.Notification)
 			continue // when a receiver was told says nothing of when the run ended
 		}
-		r.Ended = laterOf(r.Ended, event.At)
+		// After its own end it is recovering that writes.
+		if judged == nil || event.Hit != nil {
+			r.Ended = laterOf(r.Ended, event.At)
+		}
 		switch {
 		case event.Begin != nil:
 			b := event.Begin
@@ -88,7 +92,10 @@ func Rebuild(events []Event, damaged bool) *Result {
 			r.Stop = &stop
 			r.Timeline = append(r.Timeline, Moment{event.At, "stop", "Stopped: " + event.Stop.Cause})
 		case event.Type == EventEnd:
-			r.Verdict, r.Reason = event.Verdict, event.Text
+			// Who mends for a dead run ends it with an error, or with what is left.
+			if judged == nil && event.Verdict != Errored && event.Verdict != NotRestored {
+				judged = &events[i]
+			}
 		}
 	}
 	if n := len(r.Phases); n > 0 {
@@ -109,6 +116,10 @@ func Rebuild(events []Event, damaged bool) *Result {
 		r.Stop.Restored = laterOf(last, r.Stop.Breach)
 	}
 	died := "the runner died before it could judge"
+	if judged != nil && !damaged {
+		// What the verdict rests on was in memory: it is told of, and counts for nothing.
+		died = fmt.Sprintf("the runner died before it could write what its verdict rests on (%s: %s)", judged.Verdict, judged.Text)
+	}
 	r.Errors = append(r.Errors, died)
 	if damaged {
 		r.Errors = append(r.Errors, "the journal is damaged: hits may have been done that it does not tell of")

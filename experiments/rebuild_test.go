@@ -270,3 +270,16 @@ func TestADeadRunKeepsWhatWasFoundOfItsHits(t *testing.T) {
 		t.Errorf("the timeline is %+v", r.Timeline)
 	}
 }
+
+func TestARunThatDiedAfterItsVerdictSaysSo(t *testing.T) {
+	began := time.Date(2026, 11, 24, 15, 30, 12, 0, time.UTC)
+	end := began.Add(23 * time.Second)
+	r := Rebuild([]Event{
+		{At: began, Type: EventBegin, Begin: &Begin{Run: "r", Scenario: "s"}},
+		{At: end, Type: EventEnd, Verdict: Held, Text: "every hypothesis held"},
+		{At: end.Add(time.Hour), Type: EventEnd, Phase: PhaseRevert, Verdict: Errored, Text: "mended after the runner had died"},
+	}, false)
+	if r.Verdict != Errored || !strings.Contains(r.Reason, "before it could write what its verdict rests on (held: every hypothesis held)") || !r.Ended.Equal(end) {
+		t.Errorf("%s, ended %s: %s", r.Verdict, r.Ended, r.Reason)
+	}
+}

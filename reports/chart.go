@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -105,8 +106,10 @@ func (o outliner) newChart(id int, m track, g stage, columns int) (chart, error)
 		c.Gaps = append(c.Gaps, b)
 	}
 	c.Gaps = joined(c.Gaps)
-	for _, v := range ticks(sc.low, sc.high, 4) {
-		c.TicksY = append(c.TicksY, tick{Y: pixel(sc, v), Label: clean(sayValue(v, shown.unit), 16)})
+	var unit string
+	c.TicksY, unit = valueTicks(sc, shown.unit)
+	if unit != "" {
+		c.Title += ", in " + unit
 	}
 	c.Limits = placed(limits, points, sc)
 	if s.Kind == "slo" {
@@ -128,6 +131,25 @@ func (o outliner) newChart(id int, m track, g stage, columns int) (chart, error)
 		c.Desc = fmt.Sprintf("From %s to %s in %s. %s.", clean(sayValue(low, shown.unit), 40), clean(sayValue(high, shown.unit), 40), clock(g.seconds), c.Note)
 	}
 	return c, nil
+}
+
+// mostLabel is how many characters there is room for left of a chart.
+const mostLabel = 9
+
+// valueTicks are round values with their unit. Where there is no room for that it is
+// given for the title.
+func valueTicks(sc scale, unit string) (list []tick, titled string) {
+	long := false
+	for _, v := range ticks(sc.low, sc.high, 4) {
+		label := clean(sayValue(v, unit), mostLabel+1)
+		long = long || utf8.RuneCountInString(label) > mostLabel
+		list = append(list, tick{Y: pixel(sc, v), Label: label})
+	}
+	if !long || unit == "ratio" || unit == "s" || unit == "" {
+		return list, ""
+	}
+	list, _ = valueTicks(sc, "")
+	return list, clean(unit, 40)
 }
 
 func pixel(sc scale, v float64) float64 { return float64(sc.y(v)) / 10 }

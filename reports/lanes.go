@@ -262,6 +262,10 @@ func (o outliner) noteLane(sc scale) lane {
 	return lane{Name: "Notes", Rows: []laneRow{row}}
 }
 
+// leastGap is the share of the width that a gap is drawn with at least: less of its
+// hatching cannot be seen.
+const leastGap = 0.006
+
 // unreadLane shows when something could not be read, whichever series.
 func (o outliner) unreadLane(sc scale) lane {
 	var row laneRow
@@ -276,7 +280,8 @@ func (o outliner) unreadLane(sc scale) lane {
 				continue
 			}
 			count++
-			b := sc.band(float64(gap.From), float64(gap.To))
+			from := float64(gap.From)
+			b := sc.band(from, max(float64(gap.To), from+leastGap*(sc.to-sc.from)))
 			b.Class, b.Label = "gap", clean(s.Name, 80)+": "+clean(string(gap.Condition), 40)
 			row.Bars = append(row.Bars, b)
 		}

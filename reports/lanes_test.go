@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gameday-sh/gameday/experiments"
 )
@@ -143,5 +144,38 @@ func TestAGuardsLimitIsDrawnWhereItDoesNotPressTheDataFlat(t *testing.T) {
 		if charts[1].Limits[0].Class == "guard" {
 			t.Error("it is on the chart of another series")
 		}
+	}
+}
+
+func TestTheLabelsOfValuesFitBesideTheChart(t *testing.T) {
+	for _, test := range []struct {
+		unit, label, titled string
+		high                float64
+	}{
+		{"ratio", "100%", "", 1},
+		{"s", "4ms", "", 0.005},
+		{"pods", "4 pods", "", 5},
+		{"requests/s", "100", "requests/s", 100},
+		{strings.Repeat("long ", 40), "100", strings.Repeat("long ", 7) + "lon…", 100},
+	} {
+		list, titled := valueTicks(scale{from: 0, to: 1, low: 0, high: test.high}, test.unit)
+		found := false
+		for _, tick := range list {
+			found = found || tick.Label == test.label
+			if n := utf8.RuneCountInString(tick.Label); n > mostLabel+1 {
+				t.Errorf("%s: %q has %d characters", test.unit, tick.Label, n)
+			}
+		}
+		if !found || !strings.HasPrefix(titled, strings.TrimSuffix(test.titled, "lon…")) || (test.titled == "") != (titled == "") {
+			t.Errorf("%s: %+v, and the title says %q", test.unit, list, titled)
+		}
+	}
+}
+
+func TestAGapOfOneMeasurementIsSeen(t *testing.T) {
+	r := &experiments.Result{Series: []*experiments.Series{{Name: "slo.a", Gaps: []experiments.Gap{{From: 5, To: 5, Condition: experiments.NoTraffic}}}}}
+	row := newOutliner(r, detail{text: 80}).unreadLane(scale{from: 0, to: 10}).Rows[0]
+	if len(row.Bars) != 1 || row.Bars[0].W != "0.6%" {
+		t.Errorf("%+v", row.Bars)
 	}
 }

@@ -93,7 +93,7 @@ func (b *batch) compare(ctx context.Context, base *baseline) {
 // changes no verdict and no exit code.
 func (b *batch) keepInStore(ctx context.Context) {
 	for _, f := range b.done {
-		if err := b.global.keepInStore(ctx, f.dir, f.result); err != nil {
+		if err := b.global.keepInStore(ctx, f.dir); err != nil {
 			out := &lines{w: b.stderr}
 			out.printf("gameday: %s\n", err)
 		}

@@ -76,7 +76,7 @@ func (s *session) amend(list []experiments.Notification) error {
 	result, err := loadResult(filepath.Join(s.dir, reportNames["json"]))
 	if err == nil {
 		result.Notifications = append(list, result.Notifications...)
-		err = writeReports(s.dir, result, s.redact)
+		err = keepReports(s.dir, result, s.redact)
 	}
 	return errors.Join(err, j.Close())
 }

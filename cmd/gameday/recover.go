@@ -61,7 +61,7 @@ It exits with 0 when nothing is left, with 2 if there is no such run, else with 
 			total := 0
 			var problems []error
 			for _, dir := range dirs {
-				left, err := mendRun(cmd.Context(), global, dir, within, time.Second, &given, cmd.OutOrStdout())
+				left, err := mend(cmd.Context(), global, dir, within, time.Second, &given, cmd.OutOrStdout())
 				total += left
 				if err != nil {
 					problems = append(problems, err)
@@ -106,6 +106,21 @@ func runsToMend(global *globalFlags, args []string) ([]string, error) {
 		dirs = append(dirs, home.RunPath(run))
 	}
 	return dirs, nil
+}
+
+// mend mends what the run in dir left, and brings what became of it to the shared store,
+// if there is one. A store that is away changes nothing of what is mended.
+func mend(ctx context.Context, global *globalFlags, dir string, within, patience time.Duration, given *variables, w io.Writer) (left int, err error) {
+	left, err = mendRun(ctx, global, dir, within, patience, given, w)
+	if err != nil || left > 0 {
+		return left, err
+	}
+	if err := global.keepInStore(ctx, dir); err != nil {
+		out := &lines{w: w}
+		out.printf("  %s\n", err)
+		return 0, out.err
+	}
+	return 0, nil
 }
 
 // mendRun mends what the run in dir left, and writes a report if the run left
@@ -198,7 +213,7 @@ func bringReportsUpToDate(ctx context.Context, dir string, given *variables, w i
 		if !tellLate(ctx, dir, result, moment, given, w) {
 			return nil
 		}
-		return writeReports(dir, result, strings.Clone)
+		return keepReports(dir, result, strings.Clone)
 	case err == nil:
 		result.Recover(contents.Events, damaged)
 		moment = experiments.MomentMended
@@ -215,7 +230,7 @@ func bringReportsUpToDate(ctx context.Context, dir string, given *variables, w i
 	if !tellLate(ctx, dir, result, moment, given, w) {
 		return out.err
 	}
-	return errors.Join(out.err, writeReports(dir, result, strings.Clone))
+	return errors.Join(out.err, keepReports(dir, result, strings.Clone))
 }
 
 func countOf(n int, noun string) string {

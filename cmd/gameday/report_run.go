@@ -276,35 +276,6 @@ func (r *runReport) keep(ctx context.Context, name string, text []byte, out io.W
 	}
 }
 
-// keepWritten puts what people wrote in the report that a store has of a run into the one
-// that is about to be put there.
-func keepWritten(ctx context.Context, store history.Store, run *history.Run) error {
-	markdown := reportNames["markdown"]
-	there, err := store.File(ctx, run.Result.Run, markdown)
-	if errors.Is(err, history.ErrNotFound) || err == nil && bytes.Equal(there, run.Files[markdown]) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	theirs := reports.Read(there)
-	if theirs.Empty() && !theirs.Lossy() {
-		return nil
-	}
-	// Where both were written in, the store's is what the team reads.
-	both := &runReport{result: run.Result, stored: reports.Memory(run.Result), store: store, name: run.Result.Run}
-	people := reports.Overlay(reports.Read(run.Files[markdown]), theirs)
-	for _, name := range []string{"markdown", "html"} {
-		if run.Files[reportNames[name]], err = both.format(name, people); err != nil {
-			return err
-		}
-	}
-	if theirs.Lossy() {
-		return both.keep(ctx, markdown, there, io.Discard)
-	}
-	return nil
-}
-
 // path says where a file of the run is.
 func (r *runReport) path(name string) string {
 	if r.where != "" {

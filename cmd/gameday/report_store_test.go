@@ -87,13 +87,11 @@ func TestAReportInASharedStoreIsEditedByMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result := refutedRun(t, root, name)
-	kept, err := ofRun(filepath.Join(root, "runs", name), result)
+	refutedRun(t, root, name)
+	dir := filepath.Join(root, "runs", name)
+	again, err := ofRun(dir)
 	if err == nil {
-		err = keepWritten(t.Context(), store, kept)
-	}
-	if err == nil {
-		err = store.Put(t.Context(), kept)
+		_, err = keepRun(t.Context(), store, dir, again)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +99,101 @@ func TestAReportInASharedStoreIsEditedByMany(t *testing.T) {
 	text, err := store.File(t.Context(), name, "report.md")
 	if d := reports.Read(text); err != nil || d.Text(reports.PlaceCause) != "Mine.\n" || d.Text(reports.PlaceLessons) != "Theirs.\n" {
 		t.Errorf("after it was brought again, %v:\n%s", err, text)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatIsAddedToARunLaterReachesTheSharedStore(t *testing.T) {
+	const name = "20261124-153012-shop-7f3a"
+	root, address := t.TempDir(), postgrestest.Start(t)
+	r := refutedRun(t, root, name)
+	dir := filepath.Join(root, "runs", name)
+	at := func(args ...string) []string { return append(args, "--state", root, "--store", address) }
+	there := func() string { t.Helper(); return exits(t, 0, at("report", "last")...) }
+	syncs := func(want ...string) {
+		t.Helper()
+		out := exits(t, 0, at("runs", "sync")...)
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("sync lacks %q:\n%s", text, out)
+			}
+		}
+	}
+	fill := func(path, key, text string) {
+		t.Helper()
+		mark := "<!-- place: " + key + " -->\n"
+		before, after, _ := strings.Cut(read(t, path), mark)
+		_, after, found := strings.Cut(after, "<!-- end -->\n")
+		if !found {
+			t.Fatalf("%s has no place %s", path, key)
+		}
+		write(t, path, before+mark+text+"<!-- end -->\n"+after)
+	}
+	place := func(key string) string { t.Helper(); return reports.Read([]byte(there())).Text(key) }
+	theirs := func(key, text string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "theirs.md")
+		write(t, path, "<!-- place: "+key+" -->\n"+text+"<!-- end -->\n")
+		exits(t, 0, at("report", "edit", "last", "--from", path)...)
+	}
+	syncs("1 run brought")
+	syncs("0 runs brought")
+
+	// People write here after that, and others there.
+	ours := filepath.Join(dir, "report.md")
+	theirs("root-cause", "Theirs.\n")
+	fill(ours, "lessons", "Ours.\n")
+	syncs("1 run brought")
+	syncs("0 runs brought")
+	if place("lessons") != "Ours.\n" || place("root-cause") != "Theirs.\n" {
+		t.Errorf("the store has\n%s", there())
+	}
+	// What is older here does not put out what is newer there, and the other way round.
+	theirs("lessons", "Theirs, later.\n")
+	syncs("0 runs brought")
+	fill(ours, "prevention", "Ours, first.\n")
+	syncs("1 run brought")
+	fill(ours, "prevention", "Ours, then.\n")
+	syncs("1 run brought")
+	if place("lessons") != "Theirs, later.\n" || place("prevention") != "Ours, then.\n" {
+		t.Errorf("the store has\n%s", there())
+	}
+	// Where both changed a place, nothing is lost, and it is said until somebody decides.
+	theirs("prevention", "Theirs, at last.\n")
+	fill(ours, "prevention", "Ours, at last.\n")
+	for range 2 {
+		syncs("prevention was changed here and there", "gameday report edit "+name+" --from "+ours, "0 runs brought")
+	}
+	if place("prevention") != "Theirs, at last.\n" {
+		t.Errorf("the store has\n%s", there())
+	}
+
+	// It is told of later on: the same verdict, and more to say.
+	r.Notifications = append(r.Notifications, experiments.Notification{At: r.Ended, Receiver: "chat", Kind: "slack", Moment: experiments.MomentEnd, State: experiments.DeliveryFailed, Error: "the receiver is away"})
+	if err := keepReports(dir, r, strings.Clone); err != nil {
+		t.Fatal(err)
+	}
+	syncs("1 run brought")
+	if text := there(); !strings.Contains(text, "the receiver is away") || place("lessons") != "Theirs, later.\n" || place("prevention") != "Theirs, at last.\n" {
+		t.Errorf("the store has\n%s", text)
+	}
+	// The outline that lists are made of says it too.
+	text := read(t, filepath.Join(dir, history.OutlineFile))
+	if !strings.Contains(text, "the receiver is away") {
+		t.Errorf("the outline: %s", text)
+	}
+
+	// A text outside of the places is put aside, under a name that is free there.
+	write(t, ours, strings.Replace(read(t, ours), "## Impact", "## Costs", 1))
+	syncs()
+	store, err := history.OpenPostgres(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := store.File(t.Context(), name, "report.md.bak-1"); err != nil || !strings.Contains(string(text), "## Costs") {
+		t.Errorf("what was changed outside of the places, %v:\n%s", err, text)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)

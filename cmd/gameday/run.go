@@ -420,7 +420,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		}
 		b.flags.seedInto(e)
 		b.flags.fix(e, redact.Func(c.Secrets()))
-		s := &session{state: b.home, view: b.view, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e), given: b.flags.variables}
+		s := &session{state: b.home, view: b.view, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e), given: b.flags.variables, store: b.global.storeAddress()}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
 		if err != nil {

@@ -38,6 +38,8 @@ type session struct {
 	// given is what the scenario's variables were set with, for a watchdog that has to tell
 	// the receivers how the run ended.
 	given variables
+	// store is the address of the shared store, for a watchdog that has mended the run.
+	store string
 
 	run, dir string
 	journal  *journal.Journal
@@ -108,7 +110,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 		Gate:     askGate,
 		Override: s.override,
 		Arm: func(ctx context.Context) error {
-			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.forWatchdog(e), s.alive, func() {
+			armed, err := startWatchdog(ctx, s.state.Root(), s.dir, s.forWatchdog(e), s.store, s.alive, func() {
 				cancel(&experiments.StopRequest{Cause: "the watchdog process is gone, and with it what would end the faults if gameday died", At: time.Now()})
 			})
 			s.watchdog = armed
@@ -122,7 +124,8 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 		result.Stop.Cause = s.redact(result.Stop.Cause)
 	}
 	replayPages(ctx, result, e)
-	err = s.keepResult(result)
+	result, err = withoutSecrets(result, s.redact)
+	err = errors.Join(err, s.keepResult(result))
 	if len(result.Left) == 0 { // else mending goes on first
 		err = errors.Join(err, s.tellEnd(result, func() error { return s.keepResult(result) }))
 	}
@@ -158,6 +161,42 @@ func (s *session) keepSource(source experiments.Source) error {
 
 func (s *session) keepResult(result *experiments.Result) error {
 	return keepReports(s.dir, result, s.redact)
+}
+
+// withoutSecrets is a result that names no secret. It is cleaned before it is rendered:
+// in Markdown or HTML a secret can have forms that nobody looks for.
+func withoutSecrets(result *experiments.Result, clean func(string) string) (*experiments.Result, error) {
+	short := *result
+	short.Series = make([]*experiments.Series, len(result.Series))
+	for i, series := range result.Series {
+		short.Series[i] = withColumns(series, &experiments.Series{})
+	}
+	var stored bytes.Buffer
+	if err := reports.Store(&stored, &short); err != nil {
+		return result, fmt.Errorf("look for secrets in the result: %w", err)
+	}
+	text := redact.JSON(stored.Bytes(), clean)
+	if bytes.Equal(text, stored.Bytes()) {
+		return result, nil
+	}
+	var cleaned experiments.Result
+	if err := json.Unmarshal(text, &cleaned); err != nil {
+		return result, fmt.Errorf("take the secrets out of the result: %w; choose a secret that is no part of a time or a number", err)
+	}
+	for i, series := range result.Series {
+		cleaned.Series[i] = withColumns(cleaned.Series[i], series)
+	}
+	return &cleaned, nil
+}
+
+// withColumns is a series with the measurements of another, which hold no text.
+func withColumns(series, of *experiments.Series) *experiments.Series {
+	if series == nil {
+		return nil
+	}
+	copied := *series
+	copied.At, copied.Latency, copied.Value, copied.Bad, copied.Total = of.At, of.Latency, of.Value, of.Bad, of.Total
+	return &copied
 }
 
 // reportNames are the files of a run's directory, by the name of their format.

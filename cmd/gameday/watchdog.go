@@ -50,9 +50,10 @@ type watchdog struct {
 }
 
 // startWatchdog starts the watchdog of a run and returns when it says that it is
-// armed. It beats as long as alive says so, and calls gone if the watchdog ends
-// before it is dismissed.
-func startWatchdog(ctx context.Context, root, dir, settings string, alive func() bool, gone func()) (*watchdog, error) {
+// armed. With store, the address of the shared store, it brings what it mended there. It
+// beats as long as alive says so, and calls gone if the watchdog ends before it is
+// dismissed.
+func startWatchdog(ctx context.Context, root, dir, settings, store string, alive func() bool, gone func()) (*watchdog, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -63,6 +64,10 @@ func startWatchdog(ctx context.Context, root, dir, settings string, alive func()
 	}
 	process := exec.Command(program)
 	process.Args = []string{"gameday", "watchdog", "--state", root, "--parent", strconv.Itoa(os.Getpid()), dir}
+	if store != "" {
+		// Its address may hold a password, which other users could read in the arguments.
+		process.Env = append(os.Environ(), storeVariable+"="+store)
+	}
 	process.Stderr = log
 	// A session of its own: what ends the runner's terminal or its process group does
 	// not end the watchdog.
@@ -208,7 +213,7 @@ func guardRun(ctx context.Context, global *globalFlags, dir string, parent int, 
 	out.printf("%s the runner is gone; mending what it left\n", time.Now().Format(time.RFC3339))
 	deadline := time.Now().Add(watchdogPatience)
 	for {
-		left, err := mendRun(ctx, global, dir, watchdogWithin, lockPatience, given, stderr)
+		left, err := mend(ctx, global, dir, watchdogWithin, lockPatience, given, stderr)
 		if err == nil && left == 0 {
 			out.printf("%s everything is mended\n", time.Now().Format(time.RFC3339))
 			return out.err

@@ -112,6 +112,17 @@ func outlineText(r *experiments.Result) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// SaysSame tells whether the outlines of two results say the same: whatever is added to a run
+// after its end, such as that it was mended or who was told, is in there.
+func SaysSame(a, b *experiments.Result) (bool, error) {
+	one, err := outlineText(a)
+	if err != nil {
+		return false, err
+	}
+	other, err := outlineText(b)
+	return bytes.Equal(one, other), err
+}
+
 // entry is a result's line in a list.
 func entry(r *experiments.Result) Entry {
 	e := Entry{Run: r.Run, Scenario: r.Scenario, Began: r.Began, Standing: string(r.Verdict), Result: r}

@@ -4,6 +4,7 @@
 package redact
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"html"
@@ -113,6 +114,40 @@ func quoted(text string) string {
 		return text
 	}
 	return strings.Trim(string(encoded), `"`)
+}
+
+// JSON takes secrets out of the values of a JSON text that are strings, whatever form
+// escapes gave them. Names, and what is no valid string, stay.
+func JSON(text []byte, clean func(string) string) []byte {
+	out := make([]byte, 0, len(text))
+	for {
+		begin := bytes.IndexByte(text, '"')
+		if begin < 0 {
+			return append(out, text...)
+		}
+		end := begin + 1
+		for end < len(text) && text[end] != '"' {
+			if text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(text) {
+			return append(out, text...)
+		}
+		out = append(out, text[:begin]...)
+		literal, rest := text[begin:end+1], text[end+1:]
+		var value string
+		named := bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(":"))
+		if !named && json.Unmarshal(literal, &value) == nil {
+			if cleaned := clean(value); cleaned != value {
+				// A string can always be written as JSON.
+				literal, _ = json.Marshal(cleaned)
+			}
+		}
+		out = append(out, literal...)
+		text = rest
+	}
 }
 
 // Writer cleans what is written through it. A secret that is cut in two by two

@@ -55,3 +55,12 @@ func TestWithoutSecretsTextsStay(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStringsOfAJSONTextAreCleanedWhateverTheirEscapes(t *testing.T) {
+	clean := Func([]string{`a"b&c_d`, "1234"})
+	const text = `{"1234": 1234, "a": ["x a\"b&c_d y", "a\u0022b\u0026c_d"], "b" : "back\\", "c": "at 12345", "cut`
+	const want = `{"1234": 1234, "a": ["x (secret) y", "(secret)"], "b" : "back\\", "c": "at (secret)5", "cut`
+	if got := string(JSON([]byte(text), clean)); got != want {
+		t.Errorf("it became\n%s, want\n%s", got, want)
+	}
+}
