@@ -2,7 +2,6 @@ package imports
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -284,7 +283,7 @@ func (l *names) claim(at *node, name, prefix string) string {
 	return id
 }
 
-var dashes = regexp.MustCompile(`-{2,}`)
+var dashes = pattern(`-{2,}`)
 
 // identifier makes a name that can stand in a reference: "API Availability" becomes
 // api-availability, and web-availability stays as it is. It is empty where nothing of
@@ -302,7 +301,7 @@ func identifier(name string) string {
 			}
 			return '-'
 		}, strings.ToLower(name))
-		id = dashes.ReplaceAllString(id, "-")
+		id = dashes().ReplaceAllString(id, "-")
 	}
 	id = strings.Trim(id, "-")
 	if len(id) > longest {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -278,9 +277,9 @@ func readDataSource(r *reader, doc *node) {
 	r.sources = append(r.sources, s)
 }
 
-var userInURL = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*@`)
+var userInURL = pattern(`^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*@`)
 
-func withUser(text string) bool { return userInURL.MatchString(text) }
+func withUser(text string) bool { return userInURL().MatchString(text) }
 
 func isPrometheus(kind string) bool {
 	return slices.Contains([]string{"prometheus", "thanos", "mimir", "cortex", "victoriametrics"}, strings.ToLower(kind))
@@ -320,7 +319,7 @@ func readAlerting(r *reader, doc *node) {
 }
 
 // A duration as OpenSLO writes it: a number and one letter.
-var shorthand = regexp.MustCompile(`^([1-9]\d{0,5})([mhdwMQY])$`)
+var shorthand = pattern(`^([1-9]\d{0,5})([mhdwMQY])$`)
 
 // readTimeWindow reads a list of one item.
 func readTimeWindow(_ *reader, n *node, s *openSLO) {
@@ -345,7 +344,7 @@ func readTimeWindow(_ *reader, n *node, s *openSLO) {
 		item.wrong("the window has no duration")
 		return
 	}
-	found := shorthand.FindStringSubmatch(duration.text())
+	found := shorthand().FindStringSubmatch(duration.text())
 	if found == nil {
 		duration.wrong("%q is not a duration of OpenSLO; write a number and one of m, h, d, w, M, Q and Y, such as 30d or 1M", duration.peek())
 		return

@@ -3,7 +3,6 @@ package imports
 import (
 	"fmt"
 	"math/big"
-	"regexp"
 	"strings"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -278,8 +277,8 @@ func (s *openSLO) operator(objective, ratio *node) {
 }
 
 var (
-	lessIsBetter = regexp.MustCompile(`(?i)latency|latencies|duration|error|fail|lag|queue|delay|age_seconds|restart|saturation|utili[sz]ation|temperature`)
-	moreIsBetter = regexp.MustCompile(`(?i)success|availab|uptime|throughput|satisfaction|\bup\b`)
+	lessIsBetter = pattern(`(?i)latency|latencies|duration|error|fail|lag|queue|delay|age_seconds|restart|saturation|utili[sz]ation|temperature`)
+	moreIsBetter = pattern(`(?i)success|availab|uptime|throughput|satisfaction|\bup\b`)
 )
 
 // inverted tells of an op that seems to be the wrong way round.
@@ -287,9 +286,9 @@ func inverted(op *node, q *query, attribute string) {
 	word := ""
 	switch {
 	case attribute == "at_least":
-		word = lessIsBetter.FindString(q.text)
+		word = lessIsBetter().FindString(q.text)
 	default:
-		word = moreIsBetter.FindString(q.text)
+		word = moreIsBetter().FindString(q.text)
 	}
 	if word != "" {
 		op.changed("%s became %s, and of %q one expects the contrary: see whether the op is inverted", op.peek(), attribute, word)
@@ -319,10 +318,10 @@ func (s *openSLO) slice(objective *node) string {
 		return "1m"
 	}
 	text := at.text()
-	if whole.MatchString(text) {
+	if whole().MatchString(text) {
 		text += "m"
 	}
-	found := shorthand.FindStringSubmatch(text)
+	found := shorthand().FindStringSubmatch(text)
 	if found == nil || strings.Contains("MQY", found[2]) {
 		at.wrong("%q is not the length of a time slice; write one such as 1m", at.peek())
 		return "1m"
@@ -335,7 +334,7 @@ func (s *openSLO) slice(objective *node) string {
 	return experiments.FormatDuration(d)
 }
 
-var whole = regexp.MustCompile(`^[1-9]\d{0,5}$`)
+var whole = pattern(`^[1-9]\d{0,5}$`)
 
 func (s *openSLO) sliceTarget(objective *node) *big.Rat {
 	at := objective.get("timeSliceTarget")

@@ -3,7 +3,6 @@ package imports
 import (
 	"fmt"
 	"math/big"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,7 +164,7 @@ func (n *node) said() string {
 }
 
 // burnRate matches burn_rate_1h.
-var burnRate = regexp.MustCompile(`^burn_rate_(\w+)$`)
+var burnRate = pattern(`^burn_rate_(\w+)$`)
 
 // budgetShares are the shares of the budget whose spending raises an alert, by the
 // long window, as the SRE workbook has them ("Alerting on SLOs").
@@ -173,7 +172,7 @@ var budgetShares = map[string]*big.Rat{"1h": big.NewRat(2, 100), "6h": big.NewRa
 
 func readPlainAlerting(_ *reader, n *node, s *plainObjective) {
 	for _, member := range n.members() {
-		found := burnRate.FindStringSubmatch(member.key)
+		found := burnRate().FindStringSubmatch(member.key)
 		if found == nil {
 			continue
 		}
@@ -379,9 +378,9 @@ func (s *plainObjective) belowUnit(unit string, threshold *node) string {
 	below, bad := new(big.Rat).SetString(s.below.peek())
 	limit, worse := new(big.Rat).SetString(threshold.peek())
 	switch {
-	case !bad || !number.MatchString(s.below.peek()):
+	case !bad || !number().MatchString(s.below.peek()):
 		return ""
-	case worse && number.MatchString(threshold.peek()) && limit.Cmp(below) == 0:
+	case worse && number().MatchString(threshold.peek()) && limit.Cmp(below) == 0:
 		return "s"
 	case below.Cmp(big.NewRat(10, 1)) >= 0:
 		return "ms" // nobody waits ten seconds for an answer and calls it good
@@ -390,8 +389,8 @@ func (s *plainObjective) belowUnit(unit string, threshold *node) string {
 }
 
 var (
-	milliseconds = regexp.MustCompile(`(?i)\b(ms|milliseconds?|millis)\b`)
-	inSeconds    = regexp.MustCompile(`(?i)\b(s|secs?|seconds?)\b`)
+	milliseconds = pattern(`(?i)\b(ms|milliseconds?|millis)\b`)
+	inSeconds    = pattern(`(?i)\b(s|secs?|seconds?)\b`)
 )
 
 // bound reads how long a request may take: with a unit, or in the unit that is said
@@ -406,7 +405,7 @@ func bound(n *node, unit, hint string) string {
 		return ""
 	}
 	words := unit + " " + hint
-	millis, whole := milliseconds.FindStringIndex(words), inSeconds.FindStringIndex(words)
+	millis, whole := milliseconds().FindStringIndex(words), inSeconds().FindStringIndex(words)
 	if millis != nil && (whole == nil || millis[0] < whole[0]) {
 		value.Quo(value, big.NewRat(1000, 1))
 	}

@@ -1,7 +1,6 @@
 package imports
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/gameday-sh/gameday/internal/blocks"
@@ -78,25 +77,25 @@ func readGoldenSignals(r *reader, n *node) {
 }
 
 var (
-	percentileTarget = regexp.MustCompile(`(?i)\bp(\d+(?:\.\d+)?)\s*(?:<|<=|below|under)\s*(\d+(?:\.\d+)?\s*(?:ms|s))\b`)
-	trafficTarget    = regexp.MustCompile(`(?i)(\d[\d,]*(?:\.\d+)?)\s*(?:rps|req/s|requests (?:per|a) second)`)
-	percentTarget    = regexp.MustCompile(`(?:<|<=|below|under)\s*(\d+(?:\.\d+)?)\s*%`)
+	percentileTarget = pattern(`(?i)\bp(\d+(?:\.\d+)?)\s*(?:<|<=|below|under)\s*(\d+(?:\.\d+)?\s*(?:ms|s))\b`)
+	trafficTarget    = pattern(`(?i)(\d[\d,]*(?:\.\d+)?)\s*(?:rps|req/s|requests (?:per|a) second)`)
+	percentTarget    = pattern(`(?:<|<=|below|under)\s*(\d+(?:\.\d+)?)\s*%`)
 )
 
 // goldenTarget makes attributes of a target in words, where it is of a usual form.
 func goldenTarget(signal, text string) []blocks.Attribute {
 	switch signal {
 	case "latency":
-		if found := percentileTarget.FindStringSubmatch(text); found != nil {
+		if found := percentileTarget().FindStringSubmatch(text); found != nil {
 			return []blocks.Attribute{{Name: "latency_percentile", Value: blocks.Text(found[1] + "%")},
 				{Name: "latency_at_most", Value: blocks.Text(strings.ReplaceAll(found[2], " ", ""))}}
 		}
 	case "traffic":
-		if found := trafficTarget.FindStringSubmatch(text); found != nil {
+		if found := trafficTarget().FindStringSubmatch(text); found != nil {
 			return []blocks.Attribute{{Name: "traffic_at_least", Value: blocks.Number(strings.ReplaceAll(found[1], ",", ""))}}
 		}
 	default:
-		if found := percentTarget.FindStringSubmatch(text); found != nil {
+		if found := percentTarget().FindStringSubmatch(text); found != nil {
 			return []blocks.Attribute{{Name: signal + "_at_most", Value: blocks.Text(found[1] + "%")}}
 		}
 	}

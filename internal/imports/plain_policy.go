@@ -150,26 +150,26 @@ func allowsText(list []string) string {
 }
 
 var (
-	freeze        = regexp.MustCompile(`(?i)freeze|emergency fixes only|stop all`)
-	deploys       = regexp.MustCompile(`(?i)deploy|normal|release`)
-	experimenting = regexp.MustCompile(`(?i)experimental`)
-	forbidden     = regexp.MustCompile(`(?i)\bno\b|\bnot\b|forbid|prohibit|halt|stop|without`)
+	freeze        = pattern(`(?i)freeze|emergency fixes only|stop all`)
+	deploys       = pattern(`(?i)deploy|normal|release`)
+	experimenting = pattern(`(?i)experimental`)
+	forbidden     = pattern(`(?i)\bno\b|\bnot\b|forbid|prohibit|halt|stop|without`)
 )
 
 // allowed reads from the actions of a band what it allows. Whoever may deploy may break
 // things on purpose too; the language of such files has no word for that.
 func allowed(actions []string) []string {
-	frozen := slices.ContainsFunc(actions, freeze.MatchString)
+	frozen := slices.ContainsFunc(actions, freeze().MatchString)
 	permits := func(word *regexp.Regexp) bool {
 		return !frozen && slices.ContainsFunc(actions, func(action string) bool {
-			return word.MatchString(action) && !forbidden.MatchString(action)
+			return word.MatchString(action) && !forbidden().MatchString(action)
 		})
 	}
 	var list []string
-	if permits(deploys) {
+	if permits(deploys()) {
 		list = append(list, experiments.ForGameDay, experiments.ForDeploy)
 	}
-	if permits(experimenting) {
+	if permits(experimenting()) {
 		list = append(list, experiments.ForExperimentalFeature)
 	}
 	return list

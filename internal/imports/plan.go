@@ -3,7 +3,6 @@ package imports
 import (
 	"math/big"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -130,10 +129,10 @@ func (s *slo) owned() {
 	}
 }
 
-var notInLabel = regexp.MustCompile(`[^a-zA-Z0-9_]+`)
+var notInLabel = pattern(`[^a-zA-Z0-9_]+`)
 
 func labelID(name string) string {
-	id := strings.TrimLeft(notInLabel.ReplaceAllString(name, "_"), "_0123456789")
+	id := strings.TrimLeft(notInLabel().ReplaceAllString(name, "_"), "_0123456789")
 	if id == "" {
 		return "label"
 	}
@@ -166,7 +165,7 @@ func (s *slo) remark(n *node, what string) {
 }
 
 // number is what a file may give as a number: not NaN, not infinite, not 1_000.
-var number = regexp.MustCompile(`^[+-]?(\d{1,20}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?$`)
+var number = pattern(`^[+-]?(\d{1,20}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?$`)
 
 // rational reads a number, exactly. A percent sign behind it is let pass, where the
 // number is a percent.
@@ -178,7 +177,7 @@ func (n *node) rational(percent bool) *big.Rat {
 	if percent {
 		text = strings.TrimSpace(strings.TrimSuffix(text, "%"))
 	}
-	if value, ok := new(big.Rat).SetString(text); ok && number.MatchString(text) {
+	if value, ok := new(big.Rat).SetString(text); ok && number().MatchString(text) {
 		return value
 	}
 	n.wrong("%q is not a number; write one such as %s", text, map[bool]string{true: "99.9", false: "0.999"}[percent])

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ const (
 	standInLength = 70707 * time.Millisecond
 )
 
-var slothWindow = regexp.MustCompile(`\{\{-?\s*\.window\s*-?\}\}`)
+var slothWindow = pattern(`\{\{-?\s*\.window\s*-?\}\}`)
 
 // parseQuery reads PromQL. Sloth's {{.window}} is the window.
 func parseQuery(text string) (*query, error) {
@@ -50,7 +49,7 @@ func parseQuery(text string) (*query, error) {
 }
 
 func parseAsItIs(text string) (*query, error) {
-	text = slothWindow.ReplaceAllLiteralString(text, window)
+	text = slothWindow().ReplaceAllLiteralString(text, window)
 	switch {
 	case strings.Contains(text, "{{"):
 		return nil, errors.New("it holds a template that only its own tool can fill in")
@@ -122,7 +121,7 @@ func apply(text string, edits []edit) string {
 }
 
 // ranges matches the range behind a selector, or a subquery's up to its colon.
-var ranges = regexp.MustCompile(`^\s*\[[^\]:]*`)
+var ranges = pattern(`^\s*\[[^\]:]*`)
 
 // count rewrites a query so that it counts the events of the window: ranges of a
 // fixed length become $window, and function goes around selectors without a range.
@@ -140,7 +139,7 @@ func (q *query) count(function string) (*query, []string, error) {
 		if length == standInLength {
 			return
 		}
-		at := ranges.FindStringIndex(q.text[end:])
+		at := ranges().FindStringIndex(q.text[end:])
 		if at == nil {
 			failed = errors.New("a range in it was not found")
 			return
@@ -304,10 +303,10 @@ func (q *query) quantile() *quantile {
 
 // Words and matchers that tell good events from bad ones.
 var (
-	goodWords   = regexp.MustCompile(`(?i)success|availab|uptime|good|correct|\bok\b`)
-	badWords    = regexp.MustCompile(`(?i)error|fail|\bbad\b|unavailab|reject`)
-	badMatcher  = regexp.MustCompile(`(?i)^\(?5(\d\d|\.\.|xx|\[)|error|fail|false`)
-	goodMatcher = regexp.MustCompile(`(?i)^\(?2(\d\d|\.\.|xx|\[)|success|^ok$|true`)
+	goodWords   = pattern(`(?i)success|availab|uptime|good|correct|\bok\b`)
+	badWords    = pattern(`(?i)error|fail|\bbad\b|unavailab|reject`)
+	badMatcher  = pattern(`(?i)^\(?5(\d\d|\.\.|xx|\[)|error|fail|false`)
+	goodMatcher = pattern(`(?i)^\(?2(\d\d|\.\.|xx|\[)|success|^ok$|true`)
 )
 
 // counts tells whether part counts the good or the bad ones of total: by the matchers
@@ -328,9 +327,9 @@ func (d *division) counts(words string) string {
 			}
 			positive := m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp
 			switch {
-			case badMatcher.MatchString(m.Value):
+			case badMatcher().MatchString(m.Value):
 				verdict = map[bool]string{true: "bad", false: "good"}[positive]
-			case goodMatcher.MatchString(m.Value):
+			case goodMatcher().MatchString(m.Value):
 				verdict = map[bool]string{true: "good", false: "bad"}[positive]
 			}
 		}
@@ -339,9 +338,9 @@ func (d *division) counts(words string) string {
 		// The words tell of the whole, which is the other of what part counts where it
 		// is a complement.
 		switch {
-		case badWords.MatchString(words):
+		case badWords().MatchString(words):
 			verdict = map[bool]string{true: "good", false: "bad"}[d.complement]
-		case goodWords.MatchString(words):
+		case goodWords().MatchString(words):
 			verdict = map[bool]string{true: "bad", false: "good"}[d.complement]
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,12 +84,12 @@ func (r *reader) source(input Input) {
 	}
 }
 
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
+var yamlLine = pattern(`^line (\d+): `)
 
 // lineOf takes the line out of an error of the parser.
 func lineOf(err error) (int, error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	found := yamlLine.FindStringSubmatch(text)
+	found := yamlLine().FindStringSubmatch(text)
 	if found == nil {
 		return 0, errors.New(text)
 	}
