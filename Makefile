@@ -4,8 +4,8 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-build: ## build bin/gameday
-	go build -o bin/gameday ./cmd/gameday
+build: ## build bin/gameday, which needs no library of the system
+	CGO_ENABLED=0 go build -o bin/gameday ./cmd/gameday
 
 test: cluster-build ## run every test, with the race detector
 	go vet ./...

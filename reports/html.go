@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"sync"
 )
 
 //go:embed html.tmpl
@@ -57,11 +58,23 @@ type budgetBar struct {
 	Over  bool   // more was spent than there was
 }
 
+// pageForm is the template of the page, which is read once.
+var pageForm = sync.OnceValues(func() (*template.Template, error) {
+	return template.New("page").Funcs(template.FuncMap{"sign": func(m any) string { return mark(fmt.Sprint(m)).Sign() }}).Parse(pageText)
+})
+
+// Prepare reads beforehand what the first report is made with: a run has time for that
+// while it waits, and none at its end.
+func Prepare() {
+	// What is wrong with it the report itself says.
+	_, _ = pageForm()
+}
+
 // writeHTML writes one page that stands alone: no script, nothing loaded from
 // anywhere, and a Content-Security-Policy that forbids both.
 func writeHTML(w io.Writer, s *Stored, people *Document) error {
 	r := s.Result
-	form, err := template.New("page").Funcs(template.FuncMap{"sign": func(m any) string { return mark(fmt.Sprint(m)).Sign() }}).Parse(pageText)
+	form, err := pageForm()
 	if err != nil {
 		return fmt.Errorf("reading the template of the HTML report: %w", err)
 	}

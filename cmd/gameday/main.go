@@ -13,7 +13,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"syscall"
+	"time"
 	_ "time/tzdata" // calendars of slos name zones; a bare container has no database
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,22 @@ import (
 )
 
 func main() {
+	startFast()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// startFast lets the first second of the program do with few garbage collections: most
+// commands are over by then, and a run has begun. It is bounded by a limit that holds as
+// long; who sets the runtime's own variables is left alone.
+func startFast() {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	usual, limit := debug.SetGCPercent(400), debug.SetMemoryLimit(32<<20)
+	time.AfterFunc(time.Second, func() {
+		debug.SetGCPercent(usual)
+		debug.SetMemoryLimit(limit)
+	})
 }
 
 // exitError ends the command with a code of its own. Its message is printed unless

@@ -99,6 +99,7 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stopListening := s.listenForAbort(ctx, cancel)
+	go reports.Prepare()
 	s.notices = notify.New(ctx, e.Notify, notify.Options{Description: e.Description, Redact: s.redact, Done: s.note, Page: pageOf(s.redact)})
 	result = experiments.Run(ctx, e, experiments.Options{
 		Run: s.run, Version: version(), Host: host, PID: os.Getpid(), Rerun: s.rerun,
@@ -124,7 +125,10 @@ func (s *session) carryOut(ctx context.Context, e *experiments.Experiment, c *sc
 		result.Stop.Cause = s.redact(result.Stop.Cause)
 	}
 	replayPages(ctx, result, e)
-	result, err = withoutSecrets(result, s.redact)
+	err = nil // that of the host's name keeps nothing from being written
+	if len(c.Secrets()) > 0 {
+		result, err = withoutSecrets(result, s.redact)
+	}
 	err = errors.Join(err, s.keepResult(result))
 	if len(result.Left) == 0 { // else mending goes on first
 		err = errors.Join(err, s.tellEnd(result, func() error { return s.keepResult(result) }))

@@ -45,7 +45,9 @@ func built(name string, command ...string) (string, error) {
 	// Tests of two checkouts may run at the same time.
 	path := filepath.Join(cache, "gameday-test", fmt.Sprintf("%s-%08x", name, crc32.ChecksumIEEE([]byte(checkout))))
 	arguments := slices.Insert(slices.Clone(command[1:]), 1, "-o", path)
-	if output, err := exec.Command(command[0], arguments...).CombinedOutput(); err != nil {
+	build := exec.Command(command[0], arguments...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, output)
 	}
 	return path, nil
