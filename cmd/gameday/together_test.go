@@ -18,8 +18,8 @@ func TestPolicyJourneySignalsAndEverySLIStandTogether(t *testing.T) {
 		"the gate: allowed", "slo.journeys has an unknown budget.*rests on journey.login")
 	gameday(t, home, "run", "--plain", file).ends(time.Minute, 0, "HELD", `gate allowed: slo.checkout has an unknown budget`, `hypothesis "a user can log in" held`)
 	gameday(t, home, "report", "last").ends(time.Minute, 0,
-		`\*\*login\*\* \(critical user journey\): None of \d+ attempts failed`,
-		`\*\*fast_native\*\* \(95% over 30d\): 0 of \d+ events failed`, `\*\*slices\*\* \(90% over 30d\): 0 of \d+ events failed`,
+		`\*\*login \(critical user journey\)\*\* ●: None of \d+ attempts failed`,
+		`\*\*fast_native\*\* \(95% over 30d\) ◐: 0 of \d+ events failed`, `\*\*slices\*\* \(90% over 30d\) ◐: 0 of \d+ events failed`,
 		`slo.journeys rests on a probe, and Prometheus has no rule for it`)
 	// Beside a run nothing is known of any of them, and each says why.
 	gameday(t, home, "slo", "status", file).ends(time.Minute, 4, "journeys is unknown, no data: it rests on journey.login", "6 SLOs, 6 unknown")
