@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -87,14 +88,6 @@ func (p *Policy) Raised(remaining float64) []PolicyAlert {
 			list = append(list, alert)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b PolicyAlert) int {
-		switch {
-		case a.Below > b.Below:
-			return -1
-		case a.Below < b.Below:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(list, func(a, b PolicyAlert) int { return cmp.Compare(b.Below, a.Below) })
 	return list
 }

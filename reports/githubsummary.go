@@ -44,7 +44,7 @@ func writeGitHubSummary(w io.Writer, r *experiments.Result) error {
 }
 
 func gitHubSummary(r *experiments.Result, d detail) string {
-	o := newOutliner(r, d)
+	o := outliner{r: r, d: d}
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s: %s\n\n", summaryMark(r.Verdict), escape(cmp.Or(o.clean(r.Scenario), "(a scenario without a name)")), escape(string(r.Verdict)))
 	if alarm := o.alarm(); len(alarm) > 0 {

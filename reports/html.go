@@ -78,10 +78,15 @@ func writeHTML(w io.Writer, s *Stored, people *Document) error {
 	if err != nil {
 		return fmt.Errorf("reading the template of the HTML report: %w", err)
 	}
+	o, err := storedOutliner(s, detail{})
+	if err != nil {
+		return fmt.Errorf("reading the samples of run %s: %w", r.Run, err)
+	}
 	var text bytes.Buffer
 	for d := (detail{text: 300, rows: 80, columns: 2800}); ; d = (detail{d.text * 2 / 3, d.rows * 2 / 3, d.columns * 2 / 3}) {
 		text.Reset()
-		p, written, err := newPage(s, d, people)
+		o.d = d
+		p, written, err := o.newPage(s.series, people)
 		if err != nil {
 			return fmt.Errorf("drawing the charts of run %s: %w", r.Run, err)
 		}
@@ -99,13 +104,9 @@ func writeHTML(w io.Writer, s *Stored, people *Document) error {
 }
 
 // newPage makes the page, and tells how much of it people wrote.
-func newPage(s *Stored, d detail, people *Document) (p page, written int, err error) {
-	o, err := storedOutliner(s, d)
-	if err != nil {
-		return p, 0, err
-	}
+func (o outliner) newPage(series []track, people *Document) (p page, written int, err error) {
 	digest := sha256.Sum256([]byte(style))
-	g := o.stage(s.series)
+	g := o.stage(series)
 	p = page{
 		outline: o.newOutline(people), Unfilled: unfilled, Marks: marks,
 		Style: template.CSS(style),
@@ -121,7 +122,7 @@ func newPage(s *Stored, d detail, people *Document) (p page, written int, err er
 				picture := o.gantt(g)
 				k.Timeline = &picture
 			case b.Picture == "charts":
-				if k.Charts, k.ChartsOut, err = o.charts(g, s.series); err != nil {
+				if k.Charts, k.ChartsOut, err = o.charts(g, series); err != nil {
 					return p, 0, err
 				}
 				if len(k.Charts) == 0 {

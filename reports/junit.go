@@ -71,7 +71,7 @@ const maxCases = 500
 // each hit (it is mended) and the run. The suite is green only if the verdict is
 // held: what is inconclusive is an error, since CI would read a skip as a pass.
 func writeJUnit(w io.Writer, r *experiments.Result) error {
-	o := newOutliner(r, detail{text: 2000, rows: maxCases})
+	o := outliner{r: r, d: detail{text: 2000, rows: maxCases}}
 	suite := junitSuite{
 		Name: o.clean(r.Scenario), File: line.ReplaceAllString(o.clean(r.Origin), ""), Timestamp: r.Began.UTC().Format("2006-01-02T15:04:05"), Hostname: o.clean(r.Host),
 		Properties: []junitProperty{

@@ -71,7 +71,7 @@ func writeOpenMetrics(w io.Writer, s *Stored) error {
 		}
 	}
 	m.faults()
-	o := newOutliner(s.Result, detail{text: csvText})
+	o := outliner{r: s.Result, d: detail{text: csvText}}
 	fmt.Fprintf(m.out, "# TYPE gameday_run info\n# HELP gameday_run The run, at its end.\ngameday_run_info{run=%s,scenario=%s,verdict=%s,seed=\"%d\",digest=%s,version=%s} 1 %s\n# EOF\n",
 		m.label(s.Result.Run), m.label(s.Result.Scenario), m.label(string(s.Result.Verdict)), s.Result.Seed, m.label(s.Result.Digest), m.label(s.Result.Version), m.at(o.since(o.ended())))
 	if err := cmp.Or(m.err, m.out.Flush()); err != nil {
@@ -211,7 +211,7 @@ const faultPace = 60.0
 // and then in between.
 func (m *metrics) faults() {
 	m.head("gameday_fault_hits", false, "", "Hits of the fault that are in the world.")
-	o := newOutliner(m.r, detail{text: csvText})
+	o := outliner{r: m.r, d: detail{text: csvText}}
 	seen := map[string]bool{}
 	for i := range m.r.Faults {
 		f := &m.r.Faults[i]

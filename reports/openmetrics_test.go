@@ -4,89 +4,27 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
 // blocks has the real promtool make blocks of a run, and gives their folder.
 func blocks(t *testing.T, r *experiments.Result) string {
 	t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("needs promtool: install Prometheus (Debian: apt-get install prometheus)")
-	}
-	dir := t.TempDir()
-	text, data := filepath.Join(dir, "samples.om"), filepath.Join(dir, "data")
-	if err := os.WriteFile(text, render(t, "openmetrics", r), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(promtool, "tsdb", "create-blocks-from", "openmetrics", text, data).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	data := filepath.Join(t.TempDir(), "data")
+	promtest.Import(t, func(w io.Writer) error {
+		_, err := w.Write(render(t, "openmetrics", r))
+		return err
+	}, data)
 	return data
-}
-
-// served runs a real Prometheus on the blocks in data.
-func served(t *testing.T, data string) string {
-	t.Helper()
-	binary := os.Getenv("GAMEDAY_TEST_PROMETHEUS")
-	if binary == "" {
-		var err error
-		if binary, err = exec.LookPath("prometheus"); err != nil {
-			t.Skip("needs a real Prometheus server: install one (Debian: apt-get install prometheus), or name the program in GAMEDAY_TEST_PROMETHEUS")
-		}
-	}
-	config := filepath.Join(t.TempDir(), "prometheus.yml")
-	if err := os.WriteFile(config, []byte("global: {}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	server := exec.Command(binary, "--config.file="+config, "--storage.tsdb.path="+data, "--storage.tsdb.retention.time=100y", "--web.listen-address="+address)
-	server.Stderr = &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		if err := server.Process.Signal(syscall.SIGTERM); err == nil {
-			<-ended
-		}
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		answer, err := http.Get("http://" + address + "/-/ready")
-		if err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return "http://" + address
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the server is not ready: %v", err)
-		}
-	}
 }
 
 // ask gives the values of an instant query, by their labels.
@@ -131,7 +69,7 @@ func ask(t *testing.T, server, query string, at time.Time) map[string]float64 {
 
 func TestPrometheusReadsTheSamplesOfARun(t *testing.T) {
 	r := run(experiments.Held)
-	server := served(t, blocks(t, r))
+	server := promtest.On(t, blocks(t, r))
 	for _, test := range []struct {
 		query string
 		at    float64

@@ -135,15 +135,6 @@ type seen struct {
 	end          float64 // when the last one was taken
 }
 
-// newOutliner is for a result with its samples in memory, of which reading cannot fail.
-func newOutliner(r *experiments.Result, d detail) outliner {
-	o, err := storedOutliner(Memory(r), d)
-	if err != nil {
-		return outliner{r: r, d: d}
-	}
-	return o
-}
-
 // storedOutliner goes through the samples once, where they are in a file row by row.
 func storedOutliner(s *Stored, d detail) (outliner, error) {
 	o := outliner{r: s.Result, d: d}

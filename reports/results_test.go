@@ -218,3 +218,12 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Errorf("%s differs; run with -update and look at the difference\ngot:\n%s", file, got)
 	}
 }
+
+// newOutliner is the outliner of a result in memory, of which reading cannot fail.
+func newOutliner(r *experiments.Result, d detail) outliner {
+	o, err := storedOutliner(Memory(r), d)
+	if err != nil {
+		panic(err)
+	}
+	return o
+}

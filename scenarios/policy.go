@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -102,14 +103,6 @@ func (p *pass) policy(block *hclsyntax.Block) *experiments.Policy {
 	if len(lowest) == 0 && len(out.failed) == 0 {
 		p.errorf(header(block), "Policy without a lowest band", "The %s does not say what happens when little or nothing is left. Add a band without at_least: band \"red\" { allows = [] }.", what)
 	}
-	slices.SortStableFunc(policy.Bands, func(a, b experiments.Band) int {
-		switch {
-		case a.AtLeast > b.AtLeast:
-			return -1
-		case a.AtLeast < b.AtLeast:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(policy.Bands, func(a, b experiments.Band) int { return cmp.Compare(b.AtLeast, a.AtLeast) })
 	return policy
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -69,9 +68,7 @@ It exits with 0, and with 1 if an open one is overdue.`,
 					if !all {
 						list = slices.DeleteFunc(list, func(a openAction) bool { return !a.open() || a.Standing == standingProposed && !proposed })
 					}
-					encoder := json.NewEncoder(cmd.OutOrStdout())
-					encoder.SetIndent("", "  ")
-					return encoder.Encode(append([]openAction{}, list...))
+					return indented(cmd.OutOrStdout(), append([]openAction{}, list...))
 				}
 				return listActions(cmd.OutOrStdout(), list, all, proposed)
 			})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -36,18 +35,10 @@ func runFreshness(cmd *cobra.Command, global *globalFlags, v *variables, paths [
 	if err != nil || age <= 0 {
 		return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("--max-age %q is not a duration above 0; write, for example, 30d", maxAge)}
 	}
-	path := "."
-	if len(paths) > 0 {
-		path = paths[0]
-	}
-	configurations, diagnostics, err := loadAll([]string{path}, v)
+	c, path, err := global.loadOne(cmd, paths, v)
 	if err != nil {
 		return err
 	}
-	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
-		return err
-	}
-	c := configurations[0]
 	if len(c.Scenarios()) == 0 {
 		return &exitError{experiments.Invalid.ExitCode(), fmt.Errorf("%s has no scenario, so there is nothing that could be fresh", path)}
 	}
@@ -84,9 +75,7 @@ func runFreshness(cmd *cobra.Command, global *globalFlags, v *variables, paths [
 		out.printf("%-6s %s: %s\n", word, one.Scenario, one.Why)
 	}
 	if asJSON {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		out.err = encoder.Encode(list)
+		out.err = indented(cmd.OutOrStdout(), list)
 	}
 	if out.err != nil {
 		return out.err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -199,9 +198,7 @@ func readGate(ctx context.Context, slos []*experiments.SLO, held map[*experiment
 
 func writeGate(w io.Writer, reading *experiments.GateReading, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(reading)
+		return indented(w, reading)
 	}
 	out := &lines{w: w}
 	out.printf("%s %s\n", strings.ToUpper(string(reading.Decision)), reading.Purpose)

@@ -68,6 +68,23 @@ func loadAll(paths []string, v *variables) ([]*scenarios.Configuration, *scenari
 	return configurations, scenarios.Merge(all...), nil
 }
 
+// loadOne reads the configuration of a path, the current directory where none is given,
+// and shows what is wrong with it. Errors carry their exit code.
+func (global *globalFlags) loadOne(cmd *cobra.Command, paths []string, v *variables) (c *scenarios.Configuration, path string, err error) {
+	path = "."
+	if len(paths) > 0 {
+		path = paths[0]
+	}
+	configurations, diagnostics, err := loadAll([]string{path}, v)
+	if err != nil {
+		return nil, path, err
+	}
+	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
+		return nil, path, err
+	}
+	return configurations[0], path, nil
+}
+
 // load reads a path. The bare name of a shipped example stands for its file, so that
 // `gameday run quickstart` works anywhere.
 func load(path string, options scenarios.Options) (*scenarios.Configuration, *scenarios.Diagnostics, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -20,9 +19,7 @@ var matrixFormats = map[string]func(*reports.Matrix, io.Writer) error{
 	"markdown": (*reports.Matrix).WriteMarkdown,
 	"html":     (*reports.Matrix).WriteHTML,
 	"json": func(m *reports.Matrix, w io.Writer) error {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(m)
+		return indented(w, m)
 	},
 }
 

@@ -120,19 +120,12 @@ func writeRuleTests(say *lines, file *rules.File, out, tests string) error {
 // draftSLOs reads the SLOs of a path, the current directory where none is given, without
 // opening a connection. Errors carry their exit code.
 func (global *globalFlags) draftSLOs(cmd *cobra.Command, paths []string, f *sloFlags) ([]*experiments.SLO, error) {
-	path := "."
-	if len(paths) > 0 {
-		path = paths[0]
-	}
 	invalid := func(err error) error { return &exitError{experiments.Invalid.ExitCode(), err} }
-	configurations, diagnostics, err := loadAll([]string{path}, &f.variables)
+	c, path, err := global.loadOne(cmd, paths, &f.variables)
 	if err != nil {
 		return nil, err
 	}
-	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
-		return nil, err
-	}
-	draft := configurations[0].Draft()
+	draft := c.Draft()
 	chosen, err := chooseSLOs(draft.SLOs, f.only)
 	if err != nil {
 		return nil, invalid(err)

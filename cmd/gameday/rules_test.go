@@ -9,16 +9,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
 // promtool runs promtool in a folder; it comes with every Prometheus.
 func promtool(t testing.TB, dir string, args ...string) (string, error) {
 	t.Helper()
-	program, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("needs promtool: install Prometheus (Debian: apt-get install prometheus)")
-	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(promtest.Program(t, "promtool"), args...)
 	cmd.Dir = dir
 	output, err := cmd.CombinedOutput()
 	return string(output), err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -55,9 +54,7 @@ It exits with 0, with 1 if anything is worse, and with 4 if nothing can be told.
 
 func showComparison(w io.Writer, c *history.Comparison, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(c)
+		return indented(w, c)
 	}
 	out := &lines{w: w}
 	out.printf("before  %s\nafter   %s\n", line(c.Before), line(c.After))

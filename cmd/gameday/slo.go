@@ -61,19 +61,11 @@ type declaredSLOs struct {
 // openSLOs reads a path, the current directory where none is given, and opens what its
 // slos are asked of: no sandbox, no scraping. The caller closes it. Errors carry their exit code.
 func (global *globalFlags) openSLOs(ctx context.Context, cmd *cobra.Command, paths []string, f *sloFlags) (*declaredSLOs, error) {
-	path := "."
-	if len(paths) > 0 {
-		path = paths[0]
-	}
 	invalid := func(err error) error { return &exitError{experiments.Invalid.ExitCode(), err} }
-	configurations, diagnostics, err := loadAll([]string{path}, &f.variables)
+	c, path, err := global.loadOne(cmd, paths, &f.variables)
 	if err != nil {
 		return nil, err
 	}
-	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
-		return nil, err
-	}
-	c := configurations[0]
 	if err := c.OpenSLOs(ctx); err != nil {
 		return nil, exitWith(experiments.Errored, err)
 	}

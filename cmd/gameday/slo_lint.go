@@ -82,18 +82,10 @@ func (global *globalFlags) lint(cmd *cobra.Command, paths []string, flags *lintF
 	if err != nil || over < time.Minute {
 		return invalid(fmt.Errorf("--over %s: write how far back a server is asked, such as 6h; at least 1m", flags.over))
 	}
-	path := "."
-	if len(paths) > 0 {
-		path = paths[0]
-	}
-	configurations, diagnostics, err := loadAll([]string{path}, &flags.variables)
+	c, path, err := global.loadOne(cmd, paths, &flags.variables)
 	if err != nil {
 		return err
 	}
-	if err := global.showDiagnostics(cmd.ErrOrStderr(), diagnostics); err != nil {
-		return err
-	}
-	c := configurations[0]
 	slos, err := chooseSLOs(c.Draft().SLOs, flags.only)
 	if err != nil {
 		return invalid(err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -139,9 +138,7 @@ func inOrder(slos []*experiments.SLO, all map[*experiments.SLO]*budgets.State) [
 
 func (v *budgetsView) write(states []*budgets.State, all map[*experiments.SLO]*budgets.State, at time.Time) error {
 	if v.json {
-		encoder := json.NewEncoder(v.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(statusOf(states, all, at))
+		return indented(v.out, statusOf(states, all, at))
 	}
 	out := &lines{w: v.out}
 	for _, line := range (console.Budgets{States: states, All: all, Colour: v.colour}).Lines(v.width, 0) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -70,4 +71,11 @@ func (l *lines) printf(format string, values ...any) {
 	if _, err := fmt.Fprintf(l.w, format, values...); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		l.err = fmt.Errorf("write the output: %w", err)
 	}
+}
+
+// indented writes a value as JSON for programs, which people can read too.
+func indented(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
 }

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
 // gamedayProgram builds the program as people get it, once.
@@ -191,13 +192,7 @@ func text(s string) func() string { return func() string { return s } }
 // realPrometheus starts a Prometheus server that scrapes target as job "shop".
 func realPrometheus(t *testing.T, target, interval string) (string, *process) {
 	t.Helper()
-	program := os.Getenv("GAMEDAY_TEST_PROMETHEUS")
-	if program == "" {
-		var err error
-		if program, err = exec.LookPath("prometheus"); err != nil {
-			t.Skip("needs a real Prometheus server: install one (Debian: apt-get install prometheus), or name the program in GAMEDAY_TEST_PROMETHEUS")
-		}
-	}
+	program := promtest.Program(t, "prometheus")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
 	write(t, file, fmt.Sprintf("global: {scrape_interval: %s, scrape_timeout: %[1]s}\nscrape_configs:\n- job_name: shop\n  static_configs:\n  - targets: [%q]\n", interval, target))

@@ -33,12 +33,7 @@ func (s screen) budgets(run *liveRun) section {
 	for _, b := range run.budgets {
 		name = max(name, ansi.StringWidth(b.name))
 	}
-	rest := s.width - statusWidth - 4
-	name = min(name, max(rest*7/16, 8))
-	bar := min(max(rest/6, 6), 30)
-	if rest < 36 {
-		bar = 0
-	}
+	name, bar, rest := s.barred(name, 7)
 	out := section{title: s.palette.bold("Error budget left"), noun: "budgets"}
 	for _, b := range run.budgets {
 		word, paint, rank := s.budgetWord(b.left)

@@ -340,17 +340,24 @@ func (s screen) hitTime(hit *liveHit) string {
 	return ""
 }
 
+// barred parts a row of a status, a name, a bar and a text: the widths of name and bar,
+// and what name, bar and text have together. The name takes some sixteenths at most;
+// where there is little room there is no bar.
+func (s screen) barred(widest, sixteenths int) (name, bar, rest int) {
+	rest = s.width - statusWidth - 4
+	name = min(widest, max(rest*sixteenths/16, 8))
+	if rest >= 36 {
+		bar = min(max(rest/6, 6), 30)
+	}
+	return name, bar, rest
+}
+
 func (s screen) guards(run *liveRun) section {
 	name := 0
 	for _, g := range run.guards {
 		name = max(name, ansi.StringWidth(g.name))
 	}
-	rest := s.width - statusWidth - 4
-	name = min(name, max(rest*3/8, 8))
-	bar := min(max(rest/6, 6), 30)
-	if rest < 36 {
-		bar = 0
-	}
+	name, bar, rest := s.barred(name, 6)
 	out := section{title: s.palette.bold("Guards"), noun: "guards"}
 	for _, g := range run.guards {
 		word, paint, rank := "watching", s.palette.good, 2

@@ -72,19 +72,25 @@ func Program(t testing.TB, name string) string {
 // Blocks makes blocks of a history in a folder.
 func Blocks(t testing.TB, h History, dir string) {
 	t.Helper()
+	Import(t, h.write, dir, "--max-block-duration=744h")
+}
+
+// Import has promtool make blocks of OpenMetrics text in a folder.
+func Import(t testing.TB, write func(io.Writer) error, dir string, flags ...string) {
+	t.Helper()
 	promtool := Program(t, "promtool")
 	file, err := os.CreateTemp(t.TempDir(), "history")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.write(file); err != nil {
+	if err := write(file); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(promtool, "tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", "-q", file.Name(), dir).CombinedOutput()
-	if err != nil {
+	arguments := append(append([]string{"tsdb", "create-blocks-from"}, flags...), "openmetrics", "-q", file.Name(), dir)
+	if out, err := exec.Command(promtool, arguments...).CombinedOutput(); err != nil {
 		t.Fatalf("promtool tsdb create-blocks-from openmetrics: %v\n%s", err, out)
 	}
 }
@@ -100,9 +106,15 @@ func Start(t testing.TB, h History, flags ...string) (url string) {
 // On runs a server on a folder of blocks until the test ends. It scrapes nothing.
 func On(t testing.TB, dir string, flags ...string) (url string) {
 	t.Helper()
+	return With(t, dir, "scrape_configs: []\n", append([]string{"--storage.tsdb.retention.time=20y"}, flags...)...)
+}
+
+// With runs a server with a configuration on a folder of data until the test ends.
+func With(t testing.TB, dir, configuration string, flags ...string) (url string) {
+	t.Helper()
 	binary := Program(t, "prometheus")
 	config := filepath.Join(t.TempDir(), "prometheus.yml")
-	if err := os.WriteFile(config, []byte("scrape_configs: []\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -117,8 +129,7 @@ func On(t testing.TB, dir string, flags ...string) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, append([]string{"--config.file=" + config, "--storage.tsdb.path=" + dir,
-		"--storage.tsdb.retention.time=20y", "--web.listen-address=" + address}, flags...)...)
+	cmd := exec.Command(binary, append([]string{"--config.file=" + config, "--storage.tsdb.path=" + dir, "--web.listen-address=" + address}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

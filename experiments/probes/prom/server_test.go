@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,86 +17,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
 // realServer runs a Prometheus server that scrapes a target each 200 ms: as job shop
 // with native histograms, and as job text, with classic ones.
 func realServer(t *testing.T, target string) string {
 	t.Helper()
-	return serverWith(t, filepath.Join(t.TempDir(), "data"), fmt.Sprintf(`
+	return promtest.With(t, filepath.Join(t.TempDir(), "data"), fmt.Sprintf(`
 global: {scrape_interval: 200ms, scrape_timeout: 200ms}
 scrape_configs:
 - {job_name: shop, static_configs: [{targets: [%[1]q]}]}
 - {job_name: text, metrics_path: /text, static_configs: [{targets: [%[1]q]}]}
 `, target), "--enable-feature=native-histograms")
-}
-
-// serverWith runs a Prometheus server on a folder of data.
-func serverWith(t *testing.T, data, config string, flags ...string) string {
-	t.Helper()
-	binary := os.Getenv("GAMEDAY_TEST_PROMETHEUS")
-	if binary == "" {
-		var err error
-		if binary, err = exec.LookPath("prometheus"); err != nil {
-			t.Skip("needs a real Prometheus server: install one (Debian: apt-get install prometheus), or name the program in GAMEDAY_TEST_PROMETHEUS")
-		}
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary, append(flags, "--config.file="+file, "--storage.tsdb.path="+data, "--web.listen-address="+address)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-done:
-		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
-			<-done
-		}
-		_ = log.Close()
-		if t.Failed() {
-			if text, err := os.ReadFile(log.Name()); err == nil {
-				t.Logf("the server's log:\n%s", text)
-			}
-		}
-	})
-	url := "http://" + address
-	eventually(t, "the server is ready", func() bool {
-		select {
-		case err := <-done:
-			done <- err
-			t.Fatalf("the server ended: %v", err)
-		default:
-		}
-		resp, err := http.Get(url + "/-/ready")
-		if err != nil {
-			return false
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	return url
 }
 
 // shop is a target with a steady load: of 1000 requests a second 100 are bad, and

@@ -2,15 +2,15 @@ package prom
 
 import (
 	"fmt"
+	"io"
 	"math"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
+	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
 // stretch is some seconds of a series that is read once a second: a counter that rises
@@ -52,10 +52,6 @@ func gaugeOf(stretches ...stretch) []float64 {
 // history is a real server with samples: one each second, up to end. NaN is no sample.
 func history(t *testing.T, end time.Time, step time.Duration, series map[string][]float64, flags ...string) string {
 	t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("needs promtool, which comes with Prometheus (Debian: apt-get install prometheus)")
-	}
 	var text strings.Builder
 	for name, values := range series {
 		for i, value := range values {
@@ -66,14 +62,12 @@ func history(t *testing.T, end time.Time, step time.Duration, series map[string]
 		}
 	}
 	text.WriteString("# EOF\n")
-	file, data := filepath.Join(t.TempDir(), "metrics"), filepath.Join(t.TempDir(), "data")
-	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(promtool, "tsdb", "create-blocks-from", "openmetrics", file, data).CombinedOutput(); err != nil {
-		t.Fatalf("promtool: %v\n%s", err, out)
-	}
-	return serverWith(t, data, "global: {}\n", flags...)
+	data := filepath.Join(t.TempDir(), "data")
+	promtest.Import(t, func(w io.Writer) error {
+		_, err := io.WriteString(w, text.String())
+		return err
+	}, data)
+	return promtest.With(t, data, "global: {}\n", flags...)
 }
 
 // Slices of 10 s over the last minute: those that end 50, 40, 30, 20, 10 and 0 seconds
