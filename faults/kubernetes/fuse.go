@@ -80,25 +80,39 @@ func (r record) arm(ctx context.Context, client *kube.Client, h experiments.Hit)
 		return nil, fmt.Errorf("arm the fuse: %w", err)
 	}
 	var made batchv1.Job
-	if err := client.Get(ctx, r.jobRef(), &made); err != nil {
-		return nil, fmt.Errorf("arm the fuse: %w", err)
-	}
-	waiting, cancel := context.WithTimeout(ctx, armWithin)
-	defer cancel()
-	for made.Status.StartTime == nil {
-		select {
-		case <-waiting.Done():
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, fmt.Errorf("the fuse %s was not armed within %s: does the cluster's controller manager run?", r.jobRef(), armWithin)
-		case <-time.After(50 * time.Millisecond):
-		}
-		if err := client.Get(waiting, r.jobRef(), &made); err != nil {
-			return nil, fmt.Errorf("arm the fuse: %w", err)
-		}
+	err = r.awaitClock(ctx, func(ctx context.Context) (bool, error) {
+		err := client.Get(ctx, r.jobRef(), &made)
+		return made.Status.StartTime != nil, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &made, nil
+}
+
+// awaitClock looks until the fuse's clock runs.
+func (r record) awaitClock(ctx context.Context, runs func(context.Context) (bool, error)) error {
+	waiting, cancel := context.WithTimeout(ctx, armWithin)
+	defer cancel()
+	for {
+		there, err := runs(waiting)
+		switch {
+		case err == nil && there:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case waiting.Err() != nil:
+			// The last look may have been cut off by the end of the wait: that is no news
+			// about the API server.
+			return fmt.Errorf("the fuse %s was not armed within %s: does the cluster's controller manager run?", r.jobRef(), armWithin)
+		case err != nil:
+			return fmt.Errorf("arm the fuse: %w", err)
+		}
+		select {
+		case <-waiting.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func wholeSeconds(d time.Duration) int64 { return max(int64(math.Ceil(d.Seconds())), 1) }
