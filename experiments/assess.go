@@ -265,7 +265,7 @@ func (r *runner) sampleAfterInstant(ctx context.Context, end time.Time) time.Tim
 	}
 	if !read(time.Now()) {
 		r.nudge()
-		limit := time.Now().Add(r.slowest() + lookPace)
+		limit := time.Now().Add(nudgePace + r.slowest() + lookPace)
 		r.loop(ctx, nil, func() bool { return read(time.Now()) || time.Now().After(limit) || ctx.Err() != nil })
 	}
 	return time.Now()

@@ -255,23 +255,37 @@ func (r *runner) nudge() {
 	}
 }
 
-// pace calls do at once, at each tick and at each nudge, until ctx ends; do is told
-// whether the clock says so. Ticks that come while do is busy are dropped.
+// nudgePace is the least time between two measurements that nudges ask for. A round of
+// hundreds of hits must not ask hundreds of times: that would be load of our own, and
+// leave no room for the measurements that the clock asks for.
+const nudgePace = 100 * time.Millisecond
+
+// pace calls do at once, at each tick, and after a nudge, until ctx ends; do is told
+// whether the clock says so. Ticks that come while do is busy are dropped. Nudges that
+// come together are one, and are heard nudgePace apart at the least; none is lost.
 func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do func(due bool)) {
-	ticker := time.NewTicker(max(every, time.Millisecond))
+	every = max(every, time.Millisecond)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for due := true; ; {
-		if ctx.Err() != nil {
-			return
-		}
+	heard, rest := nudge, (<-chan time.Time)(nil)
+	for due := true; ctx.Err() == nil; {
 		do(due)
-		select {
-		case <-ticker.C:
-			due = true
-		case <-nudge:
-			due = false
-		case <-ctx.Done():
-			return
+		for waiting := true; waiting; {
+			select {
+			case <-ticker.C:
+				select {
+				case <-nudge: // it is measured now, after what it told of
+				default:
+				}
+				due, waiting = true, false
+			case <-heard:
+				heard, rest = nil, time.After(min(every, nudgePace))
+				due, waiting = false, false
+			case <-rest:
+				heard, rest = nudge, nil
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
