@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gameday-sh/gameday/internal/crash"
@@ -76,20 +75,12 @@ func (r *runner) gone(ctx context.Context, plan *FaultPlan, hits []Hit) bool {
 	if !ok {
 		return false
 	}
-	var missing atomic.Pointer[string]
-	sideBySide(hits, func(hit Hit) {
-		if missing.Load() != nil {
-			return
-		}
-		gone, _, err := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() (bool, error) { return fleeting.Gone(ctx, hit) })
-		if gone && err == nil { // of an error its injection will say why
-			missing.CompareAndSwap(nil, &hit.Target)
-		}
-	})
-	if missing.Load() == nil {
+	// Of an error the injections will say why.
+	gone, _, _ := bounded(ctx, fmt.Sprintf("fault %q: Gone", plan.Name), func() ([]string, error) { return fleeting.Gone(ctx, hits) })
+	if len(gone) == 0 {
 		return false
 	}
-	text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, *missing.Load())
+	text := fmt.Sprintf("%s: %s is gone before its turn; targets are drawn again", plan.Name, gone[0])
 	r.moment("plan", text)
 	r.emit(Event{Type: EventNote, Text: "fault " + text})
 	return true
@@ -185,11 +176,13 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) error {
 	round, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	intents := r.intents(hits)
 	sideBySide(hits, func(hit Hit) {
 		if round.Err() != nil {
-			return // it was not begun, and must not look as if it had been
+			intents.drop(hit) // it was not begun, and must not look as if it had been
+			return
 		}
-		if err := r.inject(round, plan, hit); err != nil {
+		if err := r.inject(round, plan, intents, hit); err != nil {
 			cancel(err) // only the first counts
 		}
 	})
@@ -201,10 +194,12 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 }
 
 // inject does one hit. What it is about to do is on disk first.
-func (r *runner) inject(ctx context.Context, plan *FaultPlan, hit Hit) error {
-	if err := r.commit(r.hits.step(hit.ID, Intended, "", "", nil)); err != nil {
-		// Nothing was done; the hit must not look as if it might have been.
-		r.emit(r.hits.step(hit.ID, Planned, "", "", err))
+func (r *runner) inject(ctx context.Context, plan *FaultPlan, intents *intents, hit Hit) error {
+	if err := intents.commit(hit); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		intents.drop(hit) // another of the round failed while this one waited for the disk
 		return err
 	}
 	r.hits.act(hit.ID, true)

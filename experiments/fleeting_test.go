@@ -29,8 +29,16 @@ func (f *flock) Plan(ctx context.Context, d Draw) ([]Hit, error) {
 	return b.Plan(ctx, d)
 }
 
-func (f *flock) Gone(_ context.Context, h Hit) (bool, error) {
-	return !slices.Contains(*f.there.Load(), h.Target), f.unsure
+func (f *flock) Gone(_ context.Context, hits []Hit) (targets []string, err error) {
+	if f.unsure != nil {
+		return nil, f.unsure
+	}
+	for _, h := range hits {
+		if !slices.Contains(*f.there.Load(), h.Target) {
+			targets = append(targets, h.Target)
+		}
+	}
+	return targets, nil
 }
 
 func TestTargetsThatWentBeforeTheirTurnAreDrawnAgain(t *testing.T) {

@@ -37,9 +37,9 @@ const KeepPace = 5 * time.Second
 // one of whose targets has gone before its turn is drawn again, from the same numbers.
 type Fleeting interface {
 	Fault
-	// Gone tells whether the target of a hit that was planned is not there any more. It
-	// changes nothing.
-	Gone(ctx context.Context, h Hit) (bool, error)
+	// Gone gives the targets, of hits that were planned, that are not there any more, as
+	// far as it could tell. It changes nothing.
+	Gone(ctx context.Context, hits []Hit) (targets []string, err error)
 }
 
 // A Follower is a fault that can tell what the system makes of a hit: when a killed

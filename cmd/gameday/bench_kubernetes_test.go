@@ -309,7 +309,7 @@ func (bed *benchBed) quietly(path string) *experiments.Result {
 // first to the proof that the last is going, as the result says it. The raw limit is a
 // loop of deletions alone, by as many workers, that reads no pod.
 func BenchmarkPodKills(b *testing.B) {
-	const pods, kills, rounds, workers = 600, 500, 5, targetsAtOnce
+	const pods, kills, rounds, workers = 600, 500, 9, targetsAtOnce
 	bed := newBenchBed(b, 8)
 	bed.namespace("shop")
 	bed.deploy("shop", "shop", pods)

@@ -2,11 +2,13 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -70,17 +72,63 @@ func (f *Following) followed(ctx context.Context, h experiments.Hit, harm func(r
 
 // Gone implements [experiments.Fleeting]: a pod that was planned may have been replaced
 // since, by another fault of the scenario, a rollout or an autoscaler.
-func (f *Following) Gone(ctx context.Context, h experiments.Hit) (bool, error) {
-	r, client, err := f.ways.read(h)
+func (f *Following) Gone(ctx context.Context, hits []experiments.Hit) (targets []string, err error) {
+	records, scenes := make([]record, len(hits)), map[*scene][]int{}
+	for i, h := range hits {
+		r, client, err := f.ways.read(h)
+		if err != nil {
+			return nil, err
+		}
+		s := f.scene(r, client)
+		records[i], scenes[s] = r, append(scenes[s], i)
+	}
+	gone, problems := make([]bool, len(hits)), make([]error, len(hits))
+	var looks errgroup.Group
+	looks.SetLimit(looksAtOnce)
+	for s, list := range scenes {
+		there := s.there(ctx, len(list))
+		for _, i := range list {
+			switch {
+			case there != nil:
+				gone[i] = !there[types.UID(records[i].Object.UID)]
+			default:
+				looks.Go(func() error {
+					_, gone[i], problems[i] = records[i].version(ctx, s.client)
+					return nil // one that cannot be read says nothing of the others
+				})
+			}
+		}
+	}
+	_ = looks.Wait() // see problems
+	for i, h := range hits {
+		if gone[i] {
+			targets = append(targets, h.Target)
+		}
+	}
+	return targets, errors.Join(problems...)
+}
+
+// looksAtOnce is how many pods are looked at side by side.
+const looksAtOnce = 16
+
+// there gives the pods of the namespace that are not on their way out, if so many of
+// them are to be looked for that one list is less work for the API server, and the
+// namespace does not hold far more.
+func (s *scene) there(ctx context.Context, wanted int) map[types.UID]bool {
+	if wanted < 2*looksAtOnce {
+		return nil
+	}
+	list, err := s.client.Metadata(ctx, kube.Pods, s.namespace, "", 4*wanted)
 	if err != nil {
-		return false, err
+		return nil // a look at each will do
 	}
-	var pod corev1.Pod
-	err = client.Get(ctx, r.Object.ref(), &pod)
-	if kube.NotFound(err) {
-		return true, nil
+	there := make(map[types.UID]bool, len(list))
+	for i := range list {
+		if list[i].DeletionTimestamp == nil {
+			there[list[i].UID] = true
+		}
 	}
-	return err == nil && (string(pod.UID) != r.Object.UID || pod.DeletionTimestamp != nil), err
+	return there
 }
 
 func (f *Following) scene(r record, client *kube.Client) *scene {
@@ -187,7 +235,7 @@ func (s *scene) pod(feed context.Context, kind watch.EventType, pod *corev1.Pod,
 		delete(s.spare, pod.UID)
 		delete(s.recent, pod.UID)
 	}
-	for _, p := range slices.Clone(s.followed) { // one that is lost begins anew
+	for _, p := range slices.Clone(s.about[pod.UID]) { // one that is lost begins anew
 		switch {
 		case p.over:
 		case string(pod.UID) == p.r.Object.UID:
@@ -201,8 +249,22 @@ func (s *scene) pod(feed context.Context, kind watch.EventType, pod *corev1.Pod,
 }
 
 // assigned tells whether a pod is known as the target or the replacement of a hit.
-func (s *scene) assigned(uid types.UID) bool {
-	return slices.ContainsFunc(s.followed, func(p *pursuit) bool { return p.successor == uid || p.r.Object.UID == string(uid) })
+func (s *scene) assigned(uid types.UID) bool { return len(s.about[uid]) > 0 }
+
+// note has what is seen of a pod told to a hit: it is its target or its replacement.
+func (s *scene) note(uid types.UID, p *pursuit) {
+	if s.about == nil {
+		s.about = map[types.UID][]*pursuit{}
+	}
+	s.about[uid] = append(s.about[uid], p)
+}
+
+// drop ends that.
+func (s *scene) drop(uid types.UID, p *pursuit) {
+	rest := slices.DeleteFunc(s.about[uid], func(one *pursuit) bool { return one == p })
+	if s.about[uid] = rest; len(rest) == 0 {
+		delete(s.about, uid)
+	}
 }
 
 // arrive gives a pod that came to the first hit that waits for one like it; where none
@@ -227,6 +289,7 @@ func (s *scene) arrive(pod *corev1.Pod) {
 
 func (s *scene) assign(p *pursuit, pod *corev1.Pod) {
 	p.successor, p.name = pod.UID, pod.Name
+	s.note(pod.UID, p)
 	delete(s.spare, pod.UID)
 	if s.known == nil {
 		s.known = map[types.UID]bool{}
@@ -259,6 +322,7 @@ func (p *pursuit) replaced(pod *corev1.Pod) {
 // place. (Where it is the target of another hit, the next one is for that; see add.)
 func (s *scene) lost(p *pursuit) {
 	p.tell("lost", "pod %s, which replaced %s, is gone before it was ready", p.name, p.r.Object.Name)
+	s.drop(p.successor, p)
 	p.successor, p.name = "", ""
 	delete(p.told, "replaced")
 	for _, pod := range s.spare {
@@ -324,10 +388,8 @@ func (s *scene) event(feed context.Context, event *corev1.Event) {
 		}
 		return
 	}
-	for _, p := range s.followed {
-		if p.successor == uid || p.r.Object.UID == string(uid) {
-			p.event(event)
-		}
+	for _, p := range s.about[uid] {
+		p.event(event)
 	}
 }
 

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,8 @@ type scene struct {
 	begin sync.Mutex // held while the first hit looks, so that no other is done before
 
 	mu       sync.Mutex
-	followed []*pursuit // in the order of the hits
+	followed []*pursuit               // in the order of the hits
+	about    map[types.UID][]*pursuit // by the pod that was hit, and by its replacement
 	spare    map[types.UID]*corev1.Pod
 	recent   map[types.UID][]*corev1.Event
 
@@ -77,13 +79,14 @@ func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
 	defer s.begin.Unlock()
 	s.mu.Lock()
 	first := len(s.followed) == 0
-	for _, other := range s.followed {
-		if other.successor != "" && string(other.successor) == r.Object.UID && !other.over {
+	for _, other := range s.about[types.UID(r.Object.UID)] {
+		if string(other.successor) == r.Object.UID && !other.over {
 			other.tell("lost", "pod %s, which replaced %s, was hit itself before it was ready", other.name, other.r.Object.Name)
 			other.end()
 		}
 	}
 	s.followed = append(s.followed, p)
+	s.note(types.UID(r.Object.UID), p)
 	delete(s.spare, types.UID(r.Object.UID))
 	p.began = time.Now()
 	s.mu.Unlock()
@@ -134,6 +137,8 @@ func (s *scene) remove(p *pursuit) {
 	for i, one := range s.followed {
 		if one == p {
 			s.followed = append(s.followed[:i:i], s.followed[i+1:]...)
+			s.drop(types.UID(p.r.Object.UID), p)
+			s.drop(p.successor, p)
 			return
 		}
 	}
@@ -237,11 +242,8 @@ func (s *scene) relist(ctx context.Context, polls bool) time.Duration {
 	}
 	s.mu.Lock()
 	missing := map[types.UID]bool{}
-	for _, p := range s.followed {
-		missing[types.UID(p.r.Object.UID)] = true
-		if p.successor != "" {
-			missing[p.successor] = true
-		}
+	for uid := range s.about {
+		missing[uid] = true
 	}
 	if !polls && ctx.Err() == nil {
 		s.from = from
@@ -266,12 +268,9 @@ func (s *scene) concerns(pod *corev1.Pod) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	owner := controllerUID(pod.OwnerReferences)
-	for _, p := range s.followed {
-		if string(pod.UID) == p.r.Object.UID || pod.UID == p.successor || p.r.Pod != nil && owner != "" && owner == p.r.Pod.OwnerUID {
-			return true
-		}
-	}
-	return false
+	return s.assigned(pod.UID) || owner != "" && slices.ContainsFunc(s.followed, func(p *pursuit) bool {
+		return p.r.Pod != nil && p.r.Pod.OwnerUID == owner
+	})
 }
 
 // old notes the pods that are older than every hit: events were missed, so there is

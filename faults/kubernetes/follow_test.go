@@ -425,7 +425,9 @@ func TestFollowingARemovedPod(t *testing.T) {
 func staying(r record) (*scene, *pursuit) {
 	r.Object = object{Resource: "pods", Kind: "pod", Version: "v1", Namespace: "shop", Name: "a", UID: "1"}
 	p := &pursuit{r: r, began: time.Now(), told: map[string]bool{}, wake: make(chan struct{}, 1)}
-	return &scene{followed: []*pursuit{p}}, p
+	s := &scene{followed: []*pursuit{p}}
+	s.note("1", p)
+	return s, p
 }
 
 func names(findings []experiments.Finding) string {
