@@ -7,9 +7,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 build: ## build bin/gameday, which needs no library of the system
 	CGO_ENABLED=0 go build -o bin/gameday ./cmd/gameday
 
+# Most tests wait, for real servers and real time: several at once, of one package.
 test: cluster-build ## run every test, with the race detector
 	go vet ./...
-	go test -race -p 1 -timeout 40m ./...
+	go test -race -p 1 -parallel 6 -timeout 40m ./...
 
 cluster-build: ## the Kubernetes that tests use, from source: minutes, once (not with GAMEDAY_TEST_NO_CLUSTER or GAMEDAY_TEST_KUBECONFIG)
 	@test -n "$$GAMEDAY_TEST_NO_CLUSTER$$GAMEDAY_TEST_KUBECONFIG" || go run ./internal/cluster/run build

@@ -20,9 +20,7 @@ var pieces = regexp.MustCompile("(?ms)^```(go|hcl|diff) (\\S+)\n(.*?)^```$")
 // an overlay over the source, and so proves that it takes one file, one line, one test
 // and one example.
 func TestANewFaultTakesWhatItsDocumentSays(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds gameday again, and runs a game day")
-	}
+	slow(t)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

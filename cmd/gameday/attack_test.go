@@ -31,9 +31,11 @@ func slow(t *testing.T) {
 }
 
 func TestAToxiproxyThatFailsNeverGivesAFalseVerdict(t *testing.T) {
+	slow(t)
 	words := map[mood]string{gone: "EOF|refused|reset", hanging: "did not answer|stopped while waiting", garbage: "not toxiproxy's JSON|not toxiproxy's way"}
 	for mood, word := range words {
 		t.Run(string(mood), func(t *testing.T) {
+			slow(t)
 			t.Run("before the plan nothing is touched", func(t *testing.T) {
 				slow(t)
 				w := newWorld(t)

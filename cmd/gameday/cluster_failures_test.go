@@ -20,6 +20,7 @@ import (
 
 // Whatever happens once to each call of a run is got over.
 func TestAnAPIThatFailsOnceForEachCallIsGotOver(t *testing.T) {
+	slow(t)
 	for name, it := range map[string]struct {
 		which trouble
 		fits  func(*http.Request) bool
@@ -58,8 +59,10 @@ func TestAnAPIThatFailsOnceForEachCallIsGotOver(t *testing.T) {
 // An API that fails for good from some moment on: the run says what is left, and it is
 // mended when the API is back.
 func TestAnAPIThatFailsForGoodNeverGivesAFalseVerdict(t *testing.T) {
+	slow(t)
 	for _, which := range []trouble{dead, hang, rubbish, missing, cut} {
 		t.Run(string(which), func(t *testing.T) {
+			slow(t)
 			t.Run("before the plan nothing is touched", func(t *testing.T) {
 				slow(t)
 				s := newShop(t, allFaults...)
@@ -110,6 +113,7 @@ func TestAnAPIThatFailsForGoodNeverGivesAFalseVerdict(t *testing.T) {
 // A storm: any call may have any trouble. Whatever the run makes of it, what it says is
 // true.
 func TestAStormNeverGivesAFalseVerdict(t *testing.T) {
+	slow(t)
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			slow(t)

@@ -244,9 +244,7 @@ func (w *crashWorld) points() int {
 }
 
 func TestARunnerThatDiesAtAnyPointLeavesTheWorldAsItWas(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a run for each of about a hundred points")
-	}
+	slow(t)
 	w := newCrashWorld(t)
 	before := w.snapshot()
 	points := w.points()

@@ -21,9 +21,7 @@ import (
 // last stands in shop.hcl, and what was shown as "yaml name" in name.yaml. "..." stands for any lines; numbers, times and names of
 // runs may differ.
 func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs whole game days")
-	}
+	slow(t)
 	program, err := gamedayProgram()
 	if err != nil {
 		t.Fatal(err)

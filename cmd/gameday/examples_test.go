@@ -36,9 +36,7 @@ var worlds = map[string]func(*testing.T) (flags []string, after func(output stri
 var verdictComment = regexp.MustCompile(`(?m)^# Verdict: ([a-z]+)$`)
 
 func TestEachShippedExampleEndsAsItSays(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs whole game days")
-	}
+	slow(t)
 	files, err := fs.Glob(scenarios.Examples, "examples/*.hcl")
 	if err != nil {
 		t.Fatal(err)

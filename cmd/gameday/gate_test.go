@@ -190,9 +190,7 @@ func TestTheGateReadsRealBudgets(t *testing.T) {
 }
 
 func TestARunPassesTheGateFirst(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs whole game days")
-	}
+	slow(t)
 	prometheus := pastAndPresent(t)
 	toxiproxy, _ := toxiproxytest.Server(t)
 	front := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -104,6 +104,7 @@ func TestAStoreThatIsAwayChangesNoVerdict(t *testing.T) {
 }
 
 func TestARunThatIsWorseThanItsBaselineFails(t *testing.T) {
+	slow(t)
 	scenario := filepath.Join(t.TempDir(), "brief.hcl")
 	// Long enough for a shift to be told: thirty measurements of the way that the fault is on.
 	long := strings.NewReplacer(`"300ms"`, `"3s"`, "sandbox.shop.url", "sandbox.shop.checkout_url", `every = "100ms"`, "every = \"100ms\"\n  method = \"POST\"").Replace(briefly)

@@ -23,6 +23,7 @@ func madeOf(t *testing.T, source string) string {
 // What import makes of each of its cases goes the whole way: it is valid, can be checked,
 // and its rules pass their own tests.
 func TestWhatIsImportedGoesTheWholeWay(t *testing.T) {
+	slow(t)
 	promtest.Program(t, "promtool")
 	sources, err := filepath.Glob(filepath.Join("..", "..", "internal", "imports", "testdata", "*", "*.yaml"))
 	if err != nil || len(sources) < 15 {

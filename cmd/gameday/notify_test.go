@@ -142,6 +142,7 @@ func resultOf(t *testing.T, home string) *experiments.Result {
 // receivers go wrong at once. One of them hangs from the moment of the abort until the
 // system is mended: if mending waited for it, it would hang for its whole minute.
 func TestReceiversThatFailChangeNeitherVerdictNorMending(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	var mendedMeanwhile sync.Map
 	hanging := newInbox(t, func(body string) {
@@ -388,6 +389,7 @@ func TestPlanAndValidateTellNobody(t *testing.T) {
 // TestWhatIsMendedAfterTheEndIsToldToo has a run end while the server that would have to
 // be mended hangs. The watchdog mends it later.
 func TestWhatIsMendedAfterTheEndIsToldToo(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	pager := newInbox(t, nil)
 	w.onCall(pager.URL)

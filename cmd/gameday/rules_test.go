@@ -105,6 +105,7 @@ func same(slo, until, steps string) []expectation {
 }
 
 func TestOurRulesGiveTheValuesOfSlothsWhereThoseAreRight(t *testing.T) {
+	slow(t)
 	const availability = "requests-availability"
 	metric := func(labels string) string {
 		return `http_request_duration_seconds_count{job="myservice",` + labels + `}`

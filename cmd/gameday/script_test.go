@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,15 +96,6 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// closedAddress is a loopback address on which nobody listens.
-func closedAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return listener.Addr().String()
-}
+// closedAddress is a loopback address on which nobody listens, and nobody begins to
+// while other tests run.
+func closedAddress(t testing.TB) string { return toxiproxytest.Address(t) }

@@ -32,6 +32,7 @@ func TestTheDocumentListsEveryCheckOfTheLint(t *testing.T) {
 
 // The lint of files as a person runs it, against a real server that scrapes the shop.
 func TestLintAsksARealServer(t *testing.T) {
+	slow(t)
 	shop := toxiproxytest.Address(t)
 	_, port, err := net.SplitHostPort(shop)
 	if err != nil {

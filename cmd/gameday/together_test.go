@@ -9,9 +9,7 @@ import (
 // A policy, a journey, golden signals that are watched and guards on every kind of SLI
 // stand in one scenario: it is planned, run on the built-in shop and told of.
 func TestPolicyJourneySignalsAndEverySLIStandTogether(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a whole game day")
-	}
+	slow(t)
 	file, home := filepath.Join("testdata", "together.hcl"), t.TempDir()
 	gameday(t, home, "plan", file).ends(time.Minute, 0,
 		"front_door: traffic keeps 50% of the baseline", "up to 0\\.\\d+% of the 30d budget of slo.fast_native", "up to 0\\.\\d+% of the 30d budget of slo.journeys",
