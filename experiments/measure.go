@@ -69,6 +69,14 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// A Telling probe knows before it is asked what its samples can carry, beside the time
+// they took: events, good or bad, and values. Any other probe may carry both. A
+// hypothesis about what never comes is found before the run.
+type Telling interface {
+	Probe
+	Tells() (events, values bool)
+}
+
 // Probed is a probe of a configuration with its pace.
 type Probed struct {
 	Name    string

@@ -160,9 +160,10 @@ slo "unused" {
   objective = "99%"
   probe     = probe.other
 }
-probe "gauge" "other" { name = "x" }
+probe "http" "other" { url = "http://127.0.0.1/" }
 probe "gauge" "door" {
   name  = "queue"
+  good  = 7
   unit  = "orders"
   every = "200ms"
 }

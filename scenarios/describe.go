@@ -69,7 +69,7 @@ func topics() []topic {
 			structs: []any{&scenarioBlock{}},
 		}, {
 			name: "hypothesis", form: `hypothesis "statement"`, summary: "What should hold before, during and after the faults",
-			text:    "It is about exactly one slo, probe or journey, and has at most one limit (at_least, or one of those that end in _at_most and _at_least). Without a limit, each measurement of a probe must be good, and an slo must meet its objective.",
+			text:    "It is about exactly one slo, probe or journey, and has at most one limit (at_least, or one of those that end in _at_most and _at_least). Without a limit, each measurement of a probe must be good, and an slo must meet its objective; a probe that reads a number and judges nothing, such as prometheus, needs a limit on its values.",
 			structs: []any{&hypothesisBlock{}},
 		}, {
 			name: "fault", form: `fault "kind" "name"`, summary: "What to break, when and for how long",

@@ -155,9 +155,6 @@ func goldenInstead(ref *handle, want reflect.Type) string {
 
 // goldenLimit checks that a hypothesis about a golden signal is about its values.
 func (p *pass) goldenLimit(h *experiments.Hypothesis, block *hclsyntax.Block) {
-	if h.Probe == nil || h.Probe.Kind != goldenRoot {
-		return
-	}
 	switch h.Limit.Kind {
 	case experiments.EverySample, experiments.GoodRatio, experiments.QuantileAtMost:
 		p.errorf(header(block), "Limit on values needed", "A golden signal is a value, neither good nor bad, and how long it takes to ask for it tells nothing. Write value_at_most, value_at_least or value_keeps; or watch = [%s.name] in the scenario, and the targets there.", goldenRoot)

@@ -161,6 +161,8 @@ type testRetry struct {
 	After time.Duration `hcl:"after" doc:"How long to wait." example:"1s"`
 }
 
+func (p *testHTTP) Tells() (events, values bool) { return true, p.Weight != nil }
+
 func (p *testHTTP) Measure(context.Context) experiments.Sample { return experiments.Sample{} }
 
 func (p *testHTTP) Validate() []experiments.Problem {
@@ -180,7 +182,10 @@ func (p *testHTTP) Validate() []experiments.Problem {
 type testGauge struct {
 	Name string `hcl:"name" doc:"Which number." example:"queue"`
 	Unit string `hcl:"unit,optional" doc:"Unit of the number."`
+	Good *int   `hcl:"good,optional" doc:"Up to which number it is good."`
 }
+
+func (p *testGauge) Tells() (events, values bool) { return p.Good != nil, true }
 
 func (p *testGauge) Measure(context.Context) experiments.Sample { return experiments.Sample{} }
 

@@ -279,7 +279,7 @@ func TestAHundredDiagnosticsAreShownAndTheRestIsCounted(t *testing.T) {
 func TestLengthIsOfListsMapsAndTexts(t *testing.T) {
 	language, _ := testLanguage()
 	source := "locals {\n  sum = length(\"häuser\") + length([1, 2]) + length({ a = 1 })\n}\nprobe \"gauge\" \"g\" { name = local.sum == 10 ? \"ten\" : local.sum }\n" +
-		"scenario \"s\" {\n  hypothesis \"h\" { probe = probe.g }\n  fault \"pod_kill\" \"k\" { selector = \"x\" }\n}\n"
+		"scenario \"s\" {\n  hypothesis \"h\" {\n    probe = probe.g\n    value_at_most = 1\n  }\n  fault \"pod_kill\" \"k\" { selector = \"x\" }\n}\n"
 	c, diags := language.Load(write(t, "main.hcl", source), Options{})
 	if len(diags.list) > 0 {
 		t.Fatal(text(t, diags))

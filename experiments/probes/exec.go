@@ -103,6 +103,9 @@ func (p *Exec) Validate() []experiments.Problem {
 	return list
 }
 
+// Tells implements [experiments.Telling].
+func (p *Exec) Tells() (events, values bool) { return true, p.JSONPath != "" || p.Stdout == "number" }
+
 // Measure implements experiments.Probe.
 func (p *Exec) Measure(ctx context.Context) experiments.Sample {
 	ready, err := p.ready.get(p.prepare)

@@ -82,6 +82,9 @@ func checkMetadata(name, value string) error {
 	return nil
 }
 
+// Tells implements [experiments.Telling].
+func (*GRPC) Tells() (events, values bool) { return true, false }
+
 // Measure implements experiments.Probe.
 func (p *GRPC) Measure(ctx context.Context) experiments.Sample {
 	c, err := p.client.get(p.prepare)

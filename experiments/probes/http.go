@@ -120,6 +120,9 @@ func sortedKeys(m map[string]experiments.Secret) []string {
 	return keys
 }
 
+// Tells implements [experiments.Telling].
+func (p *HTTP) Tells() (events, values bool) { return true, p.JSONPath != "" }
+
 // Measure implements experiments.Probe.
 func (p *HTTP) Measure(ctx context.Context) experiments.Sample {
 	c, err := p.client.get(p.prepare)

@@ -87,6 +87,9 @@ func (j *Journey) prepare() (*route, error) {
 	return r, nil
 }
 
+// Tells implements [experiments.Telling].
+func (*Journey) Tells() (events, values bool) { return true, false }
+
 // Measure implements experiments.Probe.
 func (j *Journey) Measure(ctx context.Context) experiments.Sample {
 	route, err := j.route.get(j.prepare)

@@ -60,6 +60,9 @@ func checkAddress(address string) error {
 	return nil
 }
 
+// Tells implements [experiments.Telling].
+func (*TCP) Tells() (events, values bool) { return true, false }
+
 // Measure implements experiments.Probe.
 func (p *TCP) Measure(ctx context.Context) experiments.Sample {
 	ready, err := p.ready.get(p.prepare)

@@ -50,6 +50,9 @@ func (q *Query) Validate() []experiments.Problem {
 	return nil
 }
 
+// Tells implements [experiments.Telling].
+func (q *Query) Tells() (events, values bool) { return false, true }
+
 // Measure implements [experiments.Probe].
 func (q *Query) Measure(ctx context.Context) experiments.Sample {
 	began := time.Now()
