@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // marks are the moments that decide which windows are counted. Measuring reads
@@ -255,19 +257,24 @@ func (r *runner) nudge() {
 	}
 }
 
-// nudgePace is the least time between two measurements that nudges ask for. A round of
-// hundreds of hits must not ask hundreds of times: that would be load of our own, and
-// leave no room for the measurements that the clock asks for.
-const nudgePace = 100 * time.Millisecond
+// Nudges may have something measured nudgeBurst times at once, as when a short harm
+// begins and ends, and after that nudgePace apart. A round of hundreds of hits must not
+// ask hundreds of times: that would be load of our own, and leave no room for the
+// measurements that the clock asks for.
+const (
+	nudgePace  = 100 * time.Millisecond
+	nudgeBurst = 4
+)
 
 // pace calls do at once, at each tick, and after a nudge, until ctx ends; do is told
 // whether the clock says so. Ticks that come while do is busy are dropped. Nudges that
-// come together are one, and are heard nudgePace apart at the least; none is lost.
+// come together are one, and too many wait for their turn, or for the clock; none is lost.
 func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do func(due bool)) {
 	every = max(every, time.Millisecond)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	heard, rest := nudge, (<-chan time.Time)(nil)
+	turns := rate.NewLimiter(rate.Every(min(every, nudgePace)), nudgeBurst)
+	heard, turn := nudge, (<-chan time.Time)(nil)
 	for due := true; ctx.Err() == nil; {
 		do(due)
 		for waiting := true; waiting; {
@@ -277,12 +284,21 @@ func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do fu
 				case <-nudge: // it is measured now, after what it told of
 				default:
 				}
+				heard, turn = nudge, nil
 				due, waiting = true, false
 			case <-heard:
-				heard, rest = nil, time.After(min(every, nudgePace))
+				if wait := turns.Reserve().Delay(); wait > 0 {
+					heard, turn = nil, time.After(wait)
+					continue
+				}
 				due, waiting = false, false
-			case <-rest:
-				heard, rest = nudge, nil
+			case <-turn:
+				select {
+				case <-nudge:
+				default:
+				}
+				heard, turn = nudge, nil
+				due, waiting = false, false
 			case <-ctx.Done():
 				return
 			}
