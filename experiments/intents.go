@@ -23,18 +23,20 @@ type intent struct {
 	err   error
 }
 
+func newIntent(hits ...Hit) *intent { return &intent{hits: hits, over: make(chan struct{})} }
+
 func (r *runner) intents(hits []Hit) *intents {
 	all := &intents{r: r, of: map[string]*intent{}}
 	taken := map[string]bool{}
-	batch := &intent{over: make(chan struct{})}
+	batch := newIntent()
 	for _, hit := range hits {
 		if taken[hit.Holds] {
-			all.of[hit.ID] = &intent{hits: []Hit{hit}, over: make(chan struct{})}
+			all.of[hit.ID] = newIntent(hit)
 			continue
 		}
 		taken[hit.Holds] = true
 		if len(batch.hits) == targetWorkers {
-			batch = &intent{over: make(chan struct{})}
+			batch = newIntent()
 		}
 		batch.hits = append(batch.hits, hit)
 		all.of[hit.ID] = batch
@@ -56,9 +58,14 @@ func (all *intents) commit(hit Hit) error {
 	}
 	<-batch.over
 	if batch.err != nil {
-		all.r.emit(all.r.hits.step(hit.ID, Planned, "", "", batch.err))
+		all.takeBack(hit, batch.err)
 	}
 	return batch.err
+}
+
+// takeBack makes a hit look as if nothing had been meant to be done.
+func (all *intents) takeBack(hit Hit, err error) {
+	all.r.emit(all.r.hits.step(hit.ID, Planned, "", "", err))
 }
 
 // take tells whether the caller is the one who brings the batch to the disk.
@@ -83,5 +90,5 @@ func (all *intents) drop(hit Hit) {
 		return
 	}
 	<-batch.over
-	all.r.emit(all.r.hits.step(hit.ID, Planned, "", "", batch.err))
+	all.takeBack(hit, batch.err)
 }

@@ -69,12 +69,20 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
-// A Telling probe knows before it is asked what its samples can carry, beside the time
-// they took: events, good or bad, and values. Any other probe may carry both. A
-// hypothesis about what never comes is found before the run.
+// A Telling probe knows before it is asked what its samples can carry. Any other may
+// carry everything. A hypothesis about what never comes is found before the run.
 type Telling interface {
 	Probe
-	Tells() (events, values bool)
+	Tells() Told
+}
+
+// Told is what the samples of a probe can carry, beside the time they took.
+type Told struct {
+	Events bool // good or bad
+	Values bool
+	// Number says how the probe is made to read values, where it can be: "give the probe
+	// a json_path".
+	Number string
 }
 
 // Probed is a probe of a configuration with its pace.

@@ -274,34 +274,29 @@ func pace(ctx context.Context, every time.Duration, nudge <-chan struct{}, do fu
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	turns := rate.NewLimiter(rate.Every(min(every, nudgePace)), nudgeBurst)
-	heard, turn := nudge, (<-chan time.Time)(nil)
-	for due := true; ctx.Err() == nil; {
+	for due := true; ctx.Err() == nil; due = next(ctx, ticker.C, nudge, turns) {
+		select {
+		case <-nudge: // it is measured now, after what it told of
+		default:
+		}
 		do(due)
-		for waiting := true; waiting; {
-			select {
-			case <-ticker.C:
-				select {
-				case <-nudge: // it is measured now, after what it told of
-				default:
-				}
-				heard, turn = nudge, nil
-				due, waiting = true, false
-			case <-heard:
-				if wait := turns.Reserve().Delay(); wait > 0 {
-					heard, turn = nil, time.After(wait)
-					continue
-				}
-				due, waiting = false, false
-			case <-turn:
-				select {
-				case <-nudge:
-				default:
-				}
-				heard, turn = nudge, nil
-				due, waiting = false, false
-			case <-ctx.Done():
-				return
-			}
+	}
+}
+
+// next waits for the clock, or for a nudge and its turn, or until ctx ends. It tells
+// whether it was the clock.
+func next(ctx context.Context, clock <-chan time.Time, nudge <-chan struct{}, turns *rate.Limiter) (due bool) {
+	var turn <-chan time.Time
+	for {
+		select {
+		case <-clock:
+			return true
+		case <-nudge:
+			nudge, turn = nil, time.After(turns.Reserve().Delay())
+		case <-turn:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

@@ -153,14 +153,6 @@ func goldenInstead(ref *handle, want reflect.Type) string {
 	return ""
 }
 
-// goldenLimit checks that a hypothesis about a golden signal is about its values.
-func (p *pass) goldenLimit(h *experiments.Hypothesis, block *hclsyntax.Block) {
-	switch h.Limit.Kind {
-	case experiments.EverySample, experiments.GoodRatio, experiments.QuantileAtMost:
-		p.errorf(header(block), "Limit on values needed", "A golden signal is a value, neither good nor bad, and how long it takes to ask for it tells nothing. Write value_at_most, value_at_least or value_keeps; or watch = [%s.name] in the scenario, and the targets there.", goldenRoot)
-	}
-}
-
 // watch adds to a scenario a hypothesis of each target of the signals that it watches.
 func (p *pass) watch(s *assembly, list []*experiments.GoldenSignals, out *outcome) {
 	at := out.at("watch", s.block)

@@ -90,11 +90,7 @@ func (p *pass) hypothesis(s *assembly, block *hclsyntax.Block) {
 		p.errorf(header(block), "Nothing to judge", "A hypothesis is about an slo or a probe: add slo = slo.name or probe = probe.name.")
 	}
 	p.limit(h, block, &common, out)
-	if h.Probe != nil && h.Probe.Kind == goldenRoot {
-		p.goldenLimit(h, block)
-	} else {
-		p.toldLimit(h, block, out)
-	}
+	p.toldLimit(h, block, out)
 	p.judging(h, block, &common, out)
 }
 
@@ -125,35 +121,41 @@ func (p *pass) limit(h *experiments.Hypothesis, block *hclsyntax.Block, common *
 // toldLimit checks that the probe tells what the limit is about: of what never comes
 // nothing could ever be shown.
 func (p *pass) toldLimit(h *experiments.Hypothesis, block *hclsyntax.Block, out *outcome) {
-	events, values := p.tells(h.Probe)
+	told := p.tells(h.Probe)
 	at := out.at("probe", block)
 	switch h.Limit.Kind {
 	case experiments.EverySample, experiments.GoodRatio, experiments.QuantileAtMost:
-		if !events {
+		switch {
+		case told.Events:
+		case h.Probe.Kind == goldenRoot:
+			p.errorf(header(block), "Limit on values needed", "A golden signal is a value, neither good nor bad, and how long it takes to ask for it tells nothing. Write value_at_most, value_at_least or value_keeps; or watch = [%s.name] in the scenario, and the targets there.", goldenRoot)
+		default:
 			p.errorf(at, "Limit on values needed", "%s reads a number, which is neither good nor bad, and how long it takes to ask for it tells nothing. Write value_at_most, value_at_least or value_keeps.", h.Probe.SeriesName())
 		}
 	case experiments.ValueAtMost, experiments.ValueAtLeast, experiments.ValueKeeps:
-		if !values {
-			p.errorf(at, "No value to judge", "%s reads no number, as it is written, so %s cannot be asked of it. Write at_least, or a limit of its latency such as p95_at_most%s.", h.Probe.SeriesName(), h.Limit.Kind, numbers[h.Probe.Kind])
+		if told.Values {
+			return
 		}
+		instead := "Write at_least, or a limit of its latency such as p95_at_most"
+		if told.Number != "" {
+			instead += "; or " + told.Number
+		}
+		p.errorf(at, "No value to judge", "%s reads no number, as it is written, so %s cannot be asked of it. %s.", h.Probe.SeriesName(), h.Limit.Kind, instead)
 	}
 }
 
 // tells is what a probe may carry, as far as that is known.
-func (p *pass) tells(probed *experiments.Probed) (events, values bool) {
-	if probed == nil || len(p.unsettled[probed.Origin]) > 0 {
-		return true, true
+func (p *pass) tells(probed *experiments.Probed) experiments.Told {
+	switch {
+	case probed == nil:
+	case probed.Kind == goldenRoot:
+		return experiments.Told{Values: true}
+	case len(p.unsettled[probed.Origin]) == 0:
+		if probe, ok := probed.Probe.(experiments.Telling); ok {
+			return probe.Tells()
+		}
 	}
-	if probe, ok := probed.Probe.(experiments.Telling); ok {
-		return probe.Tells()
-	}
-	return true, true
-}
-
-// numbers says how a probe of a kind is made to read one.
-var numbers = map[string]string{
-	"http": "; or give the probe a json_path, with a number there",
-	"exec": "; or give the probe stdout = \"number\", or a json_path",
+	return experiments.Told{Events: true, Values: true}
 }
 
 // limitFits checks that a limit can be asked of the series, and can fail.

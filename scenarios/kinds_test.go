@@ -161,7 +161,9 @@ type testRetry struct {
 	After time.Duration `hcl:"after" doc:"How long to wait." example:"1s"`
 }
 
-func (p *testHTTP) Tells() (events, values bool) { return true, p.Weight != nil }
+func (p *testHTTP) Tells() experiments.Told {
+	return experiments.Told{Events: true, Values: p.Weight != nil, Number: "give the probe a json_path, with a number there"}
+}
 
 func (p *testHTTP) Measure(context.Context) experiments.Sample { return experiments.Sample{} }
 
@@ -185,7 +187,9 @@ type testGauge struct {
 	Good *int   `hcl:"good,optional" doc:"Up to which number it is good."`
 }
 
-func (p *testGauge) Tells() (events, values bool) { return p.Good != nil, true }
+func (p *testGauge) Tells() experiments.Told {
+	return experiments.Told{Events: p.Good != nil, Values: true}
+}
 
 func (p *testGauge) Measure(context.Context) experiments.Sample { return experiments.Sample{} }
 

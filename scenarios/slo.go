@@ -210,7 +210,7 @@ func (p *pass) rests(block *hclsyntax.Block, what string, into *declaredSLO, out
 		first = nested
 		p.sli(nested, into)
 	}
-	if events, _ := p.tells(into.value.Probe); !events {
+	if !p.tells(into.value.Probe).Events {
 		p.errorf(out.at("probe", block), "Nothing to count", "%s reads a number, which is neither good nor bad, so it has no events to count. Count with an sli block, such as sli \"time_slice\", or judge the probe in a hypothesis with a limit on its values.", into.value.Probe.SeriesName())
 	}
 	into.claims = first != nil || out.has("probe") || p.nearlyBlock(block, "sli")

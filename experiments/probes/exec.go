@@ -104,7 +104,9 @@ func (p *Exec) Validate() []experiments.Problem {
 }
 
 // Tells implements [experiments.Telling].
-func (p *Exec) Tells() (events, values bool) { return true, p.JSONPath != "" || p.Stdout == "number" }
+func (p *Exec) Tells() experiments.Told {
+	return experiments.Told{Events: true, Values: p.JSONPath != "" || p.Stdout == "number", Number: "give the probe stdout = \"number\", or a json_path"}
+}
 
 // Measure implements experiments.Probe.
 func (p *Exec) Measure(ctx context.Context) experiments.Sample {

@@ -83,7 +83,7 @@ func checkMetadata(name, value string) error {
 }
 
 // Tells implements [experiments.Telling].
-func (*GRPC) Tells() (events, values bool) { return true, false }
+func (*GRPC) Tells() experiments.Told { return experiments.Told{Events: true} }
 
 // Measure implements experiments.Probe.
 func (p *GRPC) Measure(ctx context.Context) experiments.Sample {

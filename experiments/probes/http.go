@@ -121,7 +121,9 @@ func sortedKeys(m map[string]experiments.Secret) []string {
 }
 
 // Tells implements [experiments.Telling].
-func (p *HTTP) Tells() (events, values bool) { return true, p.JSONPath != "" }
+func (p *HTTP) Tells() experiments.Told {
+	return experiments.Told{Events: true, Values: p.JSONPath != "", Number: "give the probe a json_path, with a number there"}
+}
 
 // Measure implements experiments.Probe.
 func (p *HTTP) Measure(ctx context.Context) experiments.Sample {

@@ -88,7 +88,7 @@ func (j *Journey) prepare() (*route, error) {
 }
 
 // Tells implements [experiments.Telling].
-func (*Journey) Tells() (events, values bool) { return true, false }
+func (*Journey) Tells() experiments.Told { return experiments.Told{Events: true} }
 
 // Measure implements experiments.Probe.
 func (j *Journey) Measure(ctx context.Context) experiments.Sample {

@@ -61,7 +61,7 @@ func checkAddress(address string) error {
 }
 
 // Tells implements [experiments.Telling].
-func (*TCP) Tells() (events, values bool) { return true, false }
+func (*TCP) Tells() experiments.Told { return experiments.Told{Events: true} }
 
 // Measure implements experiments.Probe.
 func (p *TCP) Measure(ctx context.Context) experiments.Sample {

@@ -28,8 +28,8 @@ func TestProbesTellWhatTheirSamplesCarry(t *testing.T) {
 			if !ok {
 				t.Fatal("it tells nothing")
 			}
-			if events, values := probe.Tells(); events != it.events || values != it.values {
-				t.Errorf("events %v, values %v; want %v and %v", events, values, it.events, it.values)
+			if told := probe.Tells(); told.Events != it.events || told.Values != it.values {
+				t.Errorf("events %v, values %v; want %v and %v", told.Events, told.Values, it.events, it.values)
 			}
 		})
 	}

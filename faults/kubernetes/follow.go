@@ -88,15 +88,14 @@ func (f *Following) Gone(ctx context.Context, hits []experiments.Hit) (targets [
 	for s, list := range scenes {
 		there := s.there(ctx, len(list))
 		for _, i := range list {
-			switch {
-			case there != nil:
+			if there != nil {
 				gone[i] = !there[types.UID(records[i].Object.UID)]
-			default:
-				looks.Go(func() error {
-					_, gone[i], problems[i] = records[i].version(ctx, s.client)
-					return nil // one that cannot be read says nothing of the others
-				})
+				continue
 			}
+			looks.Go(func() error {
+				_, gone[i], problems[i] = records[i].version(ctx, s.client)
+				return nil // one that cannot be read says nothing of the others
+			})
 		}
 	}
 	_ = looks.Wait() // see problems

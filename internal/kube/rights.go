@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
+	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
@@ -63,20 +63,15 @@ func (c *Client) Allowed(ctx context.Context, rights []Right) error {
 	list := Unite(rights)
 	lacking := make([]bool, len(list))
 	problems := make([]error, len(list))
-	queue := make(chan int)
-	var workers sync.WaitGroup
-	for range min(askers, len(list)) {
-		workers.Go(func() {
-			for i := range queue {
-				lacking[i], problems[i] = c.lacks(ctx, list[i])
-			}
+	var reviews errgroup.Group
+	reviews.SetLimit(askers)
+	for i, right := range list {
+		reviews.Go(func() error {
+			lacking[i], problems[i] = c.lacks(ctx, right)
+			return nil // all are asked, and what went wrong is told of each
 		})
 	}
-	for i := range list {
-		queue <- i
-	}
-	close(queue)
-	workers.Wait()
+	_ = reviews.Wait() // see problems
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("ask which rights there are: %w", err)
 	}

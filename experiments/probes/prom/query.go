@@ -51,7 +51,7 @@ func (q *Query) Validate() []experiments.Problem {
 }
 
 // Tells implements [experiments.Telling].
-func (q *Query) Tells() (events, values bool) { return false, true }
+func (*Query) Tells() experiments.Told { return experiments.Told{Values: true} }
 
 // Measure implements [experiments.Probe].
 func (q *Query) Measure(ctx context.Context) experiments.Sample {
