@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ type located interface{ Cluster() *kube.Kubernetes }
 func newRBACCommand(global *globalFlags) *cobra.Command {
 	var v variables
 	var only []string
-	var policy, optional bool
+	var policy, optional, mending bool
 	var context string
 	roles := &kube.Roles{}
 	cmd := &cobra.Command{
@@ -40,6 +41,10 @@ is for.
 With --optional it adds, marked as such, what following the pods that are hit is
 better with: to watch pods rather than list them, and to read events. Nothing asks
 for these.
+
+With --recover it adds what "gameday recover --cluster" needs to find what these
+scenarios may leave on the cluster, for an account that looks after it from any
+machine; what it takes to mend is in the roles anyway.
 
 With --admission-policy it adds a ValidatingAdmissionPolicy that holds the account
 to namespaces that opted in by a label, whatever rights it has or gets.
@@ -65,6 +70,9 @@ It exits with 0, and with 2 if a scenario is wrong.`,
 			if err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
+			if mending {
+				needs.recovery()
+			}
 			roles.Needs = needs.list
 			roles.Header = needs.header(roles)
 			if policy {
@@ -80,6 +88,7 @@ It exits with 0, and with 2 if a scenario is wrong.`,
 	cmd.Flags().StringVar(&roles.Name, "name", "gameday", "name of the roles and of what binds them")
 	cmd.Flags().StringVar(&context, "context", "", "where scenarios use several clusters: only what is needed on that of this context")
 	cmd.Flags().BoolVar(&optional, "optional", false, "add the rights that are good to have and can be left out")
+	cmd.Flags().BoolVar(&mending, "recover", false, "add what \"gameday recover --cluster\" needs")
 	cmd.Flags().BoolVar(&policy, "admission-policy", false, "add a policy that holds the account to namespaces that opted in")
 	return cmd
 }
@@ -90,6 +99,7 @@ type gathered struct {
 	scenarios []string
 	cluster   *kube.Kubernetes
 	patterns  []string // who looks for namespaces by a pattern
+	recovers  []string // the commands that mend what the faults may leave
 	optional  bool     // rights that can be left out too
 }
 
@@ -164,6 +174,30 @@ func (g *gathered) add(value any, by string, unsettled []string, context string)
 	return nil
 }
 
+// recovery adds what it takes to find what the faults may leave: in the namespaces that
+// they are in, or in the whole cluster where one is not held to a namespace.
+func (g *gathered) recovery() {
+	namespaces := map[string]bool{}
+	for _, need := range g.list {
+		if kubernetes.MayLeave(need.Right) {
+			namespaces[need.Namespace] = true
+		}
+	}
+	if namespaces[""] {
+		namespaces = map[string]bool{"": true}
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(namespaces)) {
+		typed := "gameday recover --cluster"
+		if namespace != "" {
+			typed += " --namespace " + namespace
+		}
+		g.recovers = append(g.recovers, typed)
+		for _, right := range kubernetes.RecoverRights(namespace) {
+			g.list = append(g.list, kube.Need{Right: right, By: typed})
+		}
+	}
+}
+
 // label is what a namespace opts in with.
 func (g *gathered) label() string {
 	if g.cluster != nil && g.cluster.OptIn != "" {
@@ -182,6 +216,9 @@ func (g *gathered) header(r *kube.Roles) []string {
 		"The least rights with which gameday runs these scenarios:",
 		"  " + strings.Join(g.scenarios, ", "),
 		fmt.Sprintf("The namespace %s must exist. Apply with: kubectl apply -f FILE", r.AccountNamespace),
+	}
+	if len(g.recovers) > 0 {
+		list = append(list, "They are enough, too, for: "+strings.Join(g.recovers, ", "))
 	}
 	if g.cluster != nil && g.cluster.Context != "" {
 		list = append(list, fmt.Sprintf("They are for the cluster of context %q.", g.cluster.Context))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,6 +204,46 @@ func TestWhatARunLeftOnAClusterIsMendedFromAnotherMachineWithoutAJournal(t *test
 	}
 	gameday(t, home, append(everywhere, run)...).ends(time.Minute, 0, "nothing to recover")
 	recoverCluster().ends(time.Minute, 0, "nothing to recover")
+	w.whole(t)
+}
+
+// What looks after a cluster from elsewhere needs an account too: its roles are enough,
+// and one right less does not pass for a cluster without leftovers.
+func TestThePrintedRolesAreEnoughToRecoverFromElsewhere(t *testing.T) {
+	w := newBrokenWorld(t)
+	w.dies(t)
+	run := w.runOf(t, kube.Nodes.In("", w.nodes[0]))
+	p := gameday(t, t.TempDir(), "rbac", "--recover", "--service-account", "mender", "--namespace", w.namespace, "--name", w.namespace, w.scenario)
+	p.ends(time.Minute, 0, "They are enough, too, for: gameday recover --cluster\n", "to find what runs left: gameday recover --cluster")
+	roles := p.said.String()
+	w.apply(t, roles)
+	mender := w.token(t, w.namespace, "mender")
+	client := dial(t, mender)
+	look := func() *process {
+		return gameday(t, t.TempDir(), "recover", "--cluster", "--kubeconfig", mender, "--force", "--dry-run", run)
+	}
+	everything := kubernetes.RecoverRights("")
+	poll(t, text("the printed roles"), func() bool { return client.Allowed(t.Context(), everything) == nil })
+	look().ends(time.Minute, 6, "7 hits to mend", "would give back 3 leases", "nothing was changed")
+
+	lists := 0
+	without(t, manifests(t, roles), func(missing string, less []document, right kube.Right) {
+		if right.Verb != "list" || !slices.ContainsFunc(everything, func(r kube.Right) bool {
+			return r.Verb == right.Verb && r.Resource.Name == right.Resource.Name && r.Resource.Group == right.Resource.Group && r.Namespace == right.Namespace
+		}) {
+			return
+		}
+		lists++
+		w.apply(t, render(t, less...))
+		poll(t, text("the cluster to know that a right is gone: "+missing), func() bool { return client.Allowed(t.Context(), []kube.Right{right}) != nil })
+		look().ends(time.Minute, 6, "could not look everywhere: read .*forbidden")
+	})
+	if lists != 9 {
+		t.Errorf("%d rights to list were taken away, want those of nine sorts", lists)
+	}
+	w.apply(t, roles)
+	poll(t, text("the rights to be back"), func() bool { return client.Allowed(t.Context(), everything) == nil })
+	gameday(t, t.TempDir(), "recover", "--cluster", "--kubeconfig", mender, "--force", run).ends(time.Minute, 0, "7 hits to mend", "gave back 3 leases")
 	w.whole(t)
 }
 

@@ -71,6 +71,36 @@ type LeftRun struct {
 	client *kube.Client
 }
 
+// RecoverRights lists what it takes to find leftovers in a namespace, or, where it is
+// empty, in the whole cluster, and to give leases back. What mending takes, the rights
+// of the faults say.
+func RecoverRights(namespace string) []kube.Right {
+	var list []kube.Right
+	for _, resource := range append(slices.Clone(markable), kube.Leases) {
+		if !resource.Cluster || namespace == "" {
+			list = append(list, kube.Right{Verb: "list", Resource: resource, Namespace: namespace, Why: "find what runs left"})
+		}
+	}
+	name := leaseName
+	if namespace == "" {
+		name = "" // those of nodes have names of their own
+	}
+	for _, verb := range []string{"get", "delete"} {
+		list = append(list, kube.Right{Verb: verb, Resource: kube.Leases, Namespace: namespace, Name: name, Why: "give back the lease of a run that is dead"})
+	}
+	return list
+}
+
+// MayLeave tells of a right whether whoever has it for a fault may leave a mark or a
+// lease where it holds.
+func MayLeave(right kube.Right) bool {
+	switch right.Verb {
+	case "create", "patch":
+		return right.Resource == kube.Leases || slices.Contains(markable, right.Resource)
+	}
+	return false
+}
+
 // FindLeftovers lists what bears the mark of any run, in one namespace or, where it is
 // empty, in the whole cluster. Kind finds a fault by the name of its kind. It changes
 // nothing.
