@@ -177,6 +177,7 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 	round, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	intents := r.intents(hits)
+	injected := r.follow(plan, len(hits))
 	sideBySide(hits, func(hit Hit) {
 		if round.Err() != nil {
 			intents.drop(hit) // it was not begun, and must not look as if it had been
@@ -184,8 +185,11 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 		}
 		if err := r.inject(round, plan, intents, hit); err != nil {
 			cancel(err) // only the first counts
+			return
 		}
+		injected <- hit
 	})
+	close(injected)
 	if round.Err() == nil && !plan.Fault.Lasts() {
 		// Only now: looking at the first must not hold up the last.
 		sideBySide(hits, func(hit Hit) { r.settleInstant(ctx, plan, hit) })
@@ -216,7 +220,6 @@ func (r *runner) inject(ctx context.Context, plan *FaultPlan, intents *intents, 
 	now := time.Now()
 	r.moment("fault", fmt.Sprintf("%s on %s: %s", hit.Fault, hit.Target, hit.Effect))
 	r.post(func() { r.injected(now) })
-	r.follow(plan, hit)
 	return nil
 }
 

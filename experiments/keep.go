@@ -46,9 +46,11 @@ type Fleeting interface {
 // pod is replaced, and when the new one is ready.
 type Follower interface {
 	Fault
-	// Follow watches what becomes of a hit that was injected, until there is nothing
-	// more to tell or ctx ends. It changes nothing.
-	Follow(ctx context.Context, h Hit, tell func(Finding)) error
+	// Follow watches what becomes of the hits of a round, each of which comes when it was
+	// injected, until none is to come, which closes the channel, and nothing more is to
+	// be told of any, or ctx ends. It changes nothing. Tell takes the ID of a hit; it may
+	// be called by several goroutines at once.
+	Follow(ctx context.Context, injected <-chan Hit, tell func(hit string, f Finding)) error
 }
 
 // Finding is something that was measured about a hit after its injection.
@@ -63,8 +65,8 @@ type Finding struct {
 }
 
 // words say a finding in a line.
-func (f Finding) words(hit Hit) string {
-	said := fmt.Sprintf("%s: %s, %s after the hit", hit.Fault, f.Text, FormatDuration(f.After.Round(10*time.Millisecond)))
+func (f Finding) words(fault string) string {
+	said := fmt.Sprintf("%s: %s, %s after the hit", fault, f.Text, FormatDuration(f.After.Round(10*time.Millisecond)))
 	if f.Source != "" {
 		said += " (" + f.Source + ")"
 	}

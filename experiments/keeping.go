@@ -172,26 +172,29 @@ func (r *runner) keepOnce(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// follow lets a fault tell what becomes of a hit, until the run is over.
-func (r *runner) follow(plan *FaultPlan, hit Hit) {
+// follow lets a fault tell what becomes of the hits of a round, until the run is over.
+// Each that was injected is to be sent, and the channel closed after the last.
+func (r *runner) follow(plan *FaultPlan, most int) chan<- Hit {
+	injected := make(chan Hit, most) // never full: a fault that looks on holds no other hit up
 	follower, ok := plan.Fault.(Follower)
 	if !ok || r.following.ctx == nil {
-		return
+		return injected
 	}
 	r.following.Go(func() {
 		_, _, err := bounded(r.following.ctx, fmt.Sprintf("fault %q: Follow", plan.Name), func() (struct{}, error) {
-			return struct{}{}, follower.Follow(r.following.ctx, hit, func(f Finding) {
+			return struct{}{}, follower.Follow(r.following.ctx, injected, func(hit string, f Finding) {
 				f.Text, f.Source, f.At = r.o.Redact(f.Text), r.o.Redact(f.Source), time.Now()
-				r.hits.find(hit.ID, f)
-				text := f.words(hit)
+				r.hits.find(hit, f)
+				text := f.words(plan.Name)
 				r.momentAt(f.At, "fault", text)
-				r.emit(Event{At: f.At, Type: EventNote, Name: hit.ID, Finding: &f, Text: text})
+				r.emit(Event{At: f.At, Type: EventNote, Name: hit, Finding: &f, Text: text})
 			})
 		})
 		if err != nil && r.following.ctx.Err() == nil {
-			r.emit(Event{Type: EventNote, Text: fmt.Sprintf("what became of %s could not be followed: %s", hit.Target, r.o.Redact(err.Error()))})
+			r.emit(Event{Type: EventNote, Text: fmt.Sprintf("what became of the targets of fault %s could not be followed: %s", plan.Name, r.o.Redact(err.Error()))})
 		}
 	})
+	return injected
 }
 
 // settleFollowers waits until nothing more is to be told of any hit, but not for long.

@@ -256,7 +256,7 @@ func TestADeadRunKeepsWhatWasFoundOfItsHits(t *testing.T) {
 		{At: began, Type: EventBegin, Begin: &Begin{Run: "r"}},
 		{At: began, Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Planned, Hit: &hit}},
 		{At: began.Add(time.Second), Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Injected, Seen: "gone"}},
-		{At: finding.At, Type: EventNote, Name: hit.ID, Finding: &finding, Text: finding.words(hit)},
+		{At: finding.At, Type: EventNote, Name: hit.ID, Finding: &finding, Text: finding.words(hit.Fault)},
 		{At: finding.At, Type: EventNote, Name: "lost/1/nobody", Finding: &finding, Text: "of a hit that the journal lost"},
 	}
 	for i := range events {

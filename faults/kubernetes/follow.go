@@ -32,6 +32,7 @@ type Following struct {
 
 // pursuit is one hit that is followed.
 type pursuit struct {
+	scene *scene
 	hit   string
 	r     record
 	began time.Time // just before the harm
@@ -41,10 +42,11 @@ type pursuit struct {
 	told      map[string]bool
 	events    int
 
-	queue  []experiments.Finding // to be told
-	wake   chan struct{}
-	joined bool
-	over   bool
+	tell func(experiments.Finding) // nil until it is followed
+	held []experiments.Finding     // what was found until then
+	over bool                      // nothing more is to be told but late events
+	left bool
+	done func() // called when it is left
 }
 
 // mostEvents is how many Kubernetes events are told of one hit.
@@ -85,6 +87,9 @@ func (f *Following) Gone(ctx context.Context, hits []experiments.Hit) (targets [
 	gone, problems := make([]bool, len(hits)), make([]error, len(hits))
 	var looks errgroup.Group
 	looks.SetLimit(looksAtOnce)
+	for s := range scenes {
+		looks.Go(func() error { s.prepare(ctx); return nil })
+	}
 	for s, list := range scenes {
 		there := s.there(ctx, len(list))
 		for _, i := range list {
@@ -144,49 +149,63 @@ func (f *Following) scene(r record, client *kube.Client) *scene {
 }
 
 // Follow implements [experiments.Follower].
-func (f *Following) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
+func (f *Following) Follow(ctx context.Context, hits <-chan experiments.Hit, tell func(string, experiments.Finding)) error {
+	var open sync.WaitGroup
+	var problems []error
+	var joined []*pursuit
+	for h := range hits {
+		s, err := f.sceneOf(h)
+		if s == nil || err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		open.Add(1)
+		p, err := s.join(ctx, h, func(found experiments.Finding) { tell(h.ID, found) }, open.Done)
+		if err != nil {
+			open.Done()
+			problems = append(problems, err)
+			continue
+		}
+		joined = append(joined, p)
+	}
+	settled := make(chan struct{})
+	go func() {
+		open.Wait()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	}
+	for _, p := range joined {
+		p.scene.leave(p)
+	}
+	return errors.Join(problems...)
+}
+
+// sceneOf gives the scene of a hit; it has none where it is on no pod.
+func (f *Following) sceneOf(h experiments.Hit) (*scene, error) {
+	f.mu.Lock()
+	for _, s := range f.scenes {
+		if s.knows(h.ID) {
+			f.mu.Unlock()
+			return s, nil
+		}
+	}
+	f.mu.Unlock()
 	r, client, err := f.ways.read(h)
 	if err != nil || r.Object.Resource != kube.Pods.Name {
-		return err
+		return nil, err
 	}
-	s := f.scene(r, client)
-	p := s.join(ctx, h.ID, r)
-	defer s.leave(p)
-	var late <-chan time.Time
-	for {
-		found, over := s.next(p)
-		for _, finding := range found {
-			tell(finding)
-		}
-		if over && late == nil {
-			timer := time.NewTimer(eventsLate)
-			defer timer.Stop()
-			late = timer.C
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-late:
-			return nil
-		case <-p.wake:
-		}
-	}
+	return f.scene(r, client), nil
 }
 
 // eventsLate is how long Kubernetes' events may come after what they tell of: whoever
 // records them does so when there is time.
 const eventsLate = 1500 * time.Millisecond
 
-// next takes what is to be told of a hit.
-func (s *scene) next(p *pursuit) (found []experiments.Finding, over bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, p.queue = p.queue, nil
-	return found, p.over
-}
-
-// tell queues a finding, the first of its name.
-func (p *pursuit) tell(name, format string, words ...any) {
+// find tells a finding, the first of its name.
+func (p *pursuit) find(name, format string, words ...any) {
 	if p.told[name] || p.over {
 		return
 	}
@@ -194,36 +213,37 @@ func (p *pursuit) tell(name, format string, words ...any) {
 	p.put(experiments.Finding{Name: name, After: time.Since(p.began), Text: fmt.Sprintf(format, words...)})
 }
 
+// put has a finding told by whoever unlocks the scene.
 func (p *pursuit) put(finding experiments.Finding) {
-	p.queue = append(p.queue, finding)
-	select {
-	case p.wake <- struct{}{}:
-	default: // it is to be woken already
+	if p.tell == nil {
+		p.held = append(p.held, finding)
+		return
 	}
+	p.scene.found = append(p.scene.found, func() { p.tell(finding) })
 }
 
 func (p *pursuit) end() {
 	p.over = true
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	if p.tell != nil {
+		p.leaveLater()
 	}
 }
+
+func (p *pursuit) leaveLater() { time.AfterFunc(eventsLate, func() { p.scene.leave(p) }) }
 
 // removes tells whether the hit takes its pod away, so that another replaces it.
 func (p *pursuit) removes() bool { return p.r.Pod != nil && p.r.Signal == nil && p.r.Edit == nil }
 
-// waits tells whether a pod of this owner, which came now, may be the replacement.
-func (p *pursuit) waits(pod *corev1.Pod) bool {
-	return p.removes() && !p.over && p.successor == "" && p.r.Pod.OwnerUID != "" &&
-		controllerUID(pod.OwnerReferences) == p.r.Pod.OwnerUID && string(pod.UID) != p.r.Object.UID
+// waits tells whether a pod of an owner, which came now, may be the replacement.
+func (p *pursuit) waits(owner string, pod types.UID) bool {
+	return p.removes() && !p.over && p.successor == "" && owner != "" && owner == p.r.Pod.OwnerUID && string(pod) != p.r.Object.UID
 }
 
 // pod takes in what was seen of a pod. New tells that it may have been created since
 // the first hit. A feed that was ended has no say any more.
 func (s *scene) pod(feed context.Context, kind watch.EventType, pod *corev1.Pod, isNew bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if feed.Err() != nil {
 		return
 	}
@@ -269,15 +289,16 @@ func (s *scene) drop(uid types.UID, p *pursuit) {
 // arrive gives a pod that came to the first hit that waits for one like it; where none
 // does it is kept, for a hit whose replacement gets lost.
 func (s *scene) arrive(pod *corev1.Pod) {
+	owner := controllerUID(pod.OwnerReferences)
+	hit := false
 	for _, p := range s.followed {
-		if p.waits(pod) {
+		if p.waits(owner, pod.UID) {
 			s.assign(p, pod)
 			return
 		}
+		hit = hit || p.r.Pod != nil && p.r.Pod.OwnerUID == owner
 	}
-	if !slices.ContainsFunc(s.followed, func(p *pursuit) bool {
-		return p.r.Pod != nil && p.r.Pod.OwnerUID == controllerUID(pod.OwnerReferences)
-	}) {
+	if !hit {
 		return // a pod of a workload that no hit is on
 	}
 	if s.spare == nil {
@@ -294,7 +315,7 @@ func (s *scene) assign(p *pursuit, pod *corev1.Pod) {
 		s.known = map[types.UID]bool{}
 	}
 	s.known[pod.UID] = true // it replaces no other one, ever
-	p.tell("replaced", "pod %s (UID %s) replaces %s", pod.Name, pod.UID, p.r.Object.Name)
+	p.find("replaced", "pod %s (UID %s) replaces %s", pod.Name, pod.UID, p.r.Object.Name)
 	for _, event := range s.recent[pod.UID] {
 		p.event(event)
 	}
@@ -305,27 +326,27 @@ func (s *scene) assign(p *pursuit, pod *corev1.Pod) {
 // replaced takes in how the replacement stands.
 func (p *pursuit) replaced(pod *corev1.Pod) {
 	if kube.Ready(pod) {
-		p.tell("ready", "pod %s is ready on node %s", pod.Name, pod.Spec.NodeName)
+		p.find("ready", "pod %s is ready on node %s", pod.Name, pod.Spec.NodeName)
 		p.end()
 		return
 	}
 	switch pod.Status.Phase {
 	case corev1.PodRunning:
-		p.tell("running", "pod %s is Running on node %s, and not ready yet", pod.Name, pod.Spec.NodeName)
+		p.find("running", "pod %s is Running on node %s, and not ready yet", pod.Name, pod.Spec.NodeName)
 	case corev1.PodFailed, corev1.PodSucceeded:
-		p.tell("failed", "pod %s, which replaces %s, is %s", pod.Name, p.r.Object.Name, pod.Status.Phase)
+		p.find("failed", "pod %s, which replaces %s, is %s", pod.Name, p.r.Object.Name, pod.Status.Phase)
 	}
 }
 
 // lost deals with a replacement that went before it was ready: the next one takes its
 // place. (Where it is the target of another hit, the next one is for that; see add.)
 func (s *scene) lost(p *pursuit) {
-	p.tell("lost", "pod %s, which replaced %s, is gone before it was ready", p.name, p.r.Object.Name)
+	p.find("lost", "pod %s, which replaced %s, is gone before it was ready", p.name, p.r.Object.Name)
 	s.drop(p.successor, p)
 	p.successor, p.name = "", ""
 	delete(p.told, "replaced")
 	for _, pod := range s.spare {
-		if p.waits(pod) {
+		if p.waits(controllerUID(pod.OwnerReferences), pod.UID) {
 			s.assign(p, pod)
 			return
 		}
@@ -335,7 +356,7 @@ func (s *scene) lost(p *pursuit) {
 // victim takes in how the pod that was hit stands.
 func (p *pursuit) victim(kind watch.EventType, pod *corev1.Pod) {
 	if kind == watch.Deleted {
-		p.tell("gone", "pod %s is gone", p.r.Object.Name)
+		p.find("gone", "pod %s is gone", p.r.Object.Name)
 		if !p.removes() || p.r.Pod.OwnerUID == "" {
 			p.end() // nothing replaces it
 		}
@@ -346,17 +367,17 @@ func (p *pursuit) victim(kind watch.EventType, pod *corev1.Pod) {
 	case p.r.Signal != nil:
 		status := container(pod, p.r.Signal.Container)
 		if status != nil && status.ContainerID != p.r.Signal.ID && status.State.Running != nil {
-			p.tell("restarted", "container %s of pod %s runs again, after %s", status.Name, pod.Name, plural(int(status.RestartCount), "restart"))
+			p.find("restarted", "container %s of pod %s runs again, after %s", status.Name, pod.Name, plural(int(status.RestartCount), "restart"))
 			if kube.Ready(pod) {
-				p.tell("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
+				p.find("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
 				p.end()
 			}
 		}
 	case !kube.Ready(pod):
-		p.tell("unready", "pod %s is not ready", pod.Name)
+		p.find("unready", "pod %s is not ready", pod.Name)
 	case pod.Annotations[HitAnnotation] == "" && p.told["marked"]:
 		if p.told["unready"] {
-			p.tell("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
+			p.find("ready", "pod %s is ready again on node %s", pod.Name, pod.Spec.NodeName)
 		}
 		p.end() // mended, and nothing more to tell
 	}
@@ -368,7 +389,7 @@ func (p *pursuit) victim(kind watch.EventType, pod *corev1.Pod) {
 // event takes in what Kubernetes itself says of a pod.
 func (s *scene) event(feed context.Context, event *corev1.Event) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if feed.Err() != nil {
 		return
 	}

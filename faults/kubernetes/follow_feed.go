@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
@@ -23,10 +24,12 @@ type scene struct {
 	client    *kube.Client
 	namespace string
 
-	begin sync.Mutex // held while the first hit looks, so that no other is done before
+	begin  sync.Mutex // held while the first hit looks, so that no other is done before
+	looked time.Time  // when that was
 
-	mu       sync.Mutex
+	mu       sync.Mutex               // see unlock
 	followed []*pursuit               // in the order of the hits
+	hits     map[string]*pursuit      // those of followed that were not left, by the hit's ID
 	about    map[types.UID][]*pursuit // by the pod that was hit, and by its replacement
 	spare    map[types.UID]*corev1.Pod
 	recent   map[types.UID][]*corev1.Event
@@ -38,8 +41,28 @@ type scene struct {
 	// remembered.
 	known map[types.UID]bool
 
+	found []func() // tells what was found; see unlock
+
 	users int
 	stop  context.CancelFunc
+}
+
+// unlock also tells what was found under the lock: whoever is told may take its time,
+// which must not hold up the next hit.
+func (s *scene) unlock() {
+	found := s.found
+	s.found = nil
+	s.mu.Unlock()
+	for _, tell := range found {
+		tell()
+	}
+}
+
+// knows tells whether a hit is to be followed here.
+func (s *scene) knows(hit string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hits[hit] != nil
 }
 
 // Paces of the feeds.
@@ -74,23 +97,29 @@ func (p Pods) Wishes() []kube.Right {
 
 // add notes a hit that is about to be done.
 func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
-	p := &pursuit{hit: hit, r: r, told: map[string]bool{}, wake: make(chan struct{}, 1)}
+	p := &pursuit{scene: s, hit: hit, r: r, told: map[string]bool{}}
 	s.begin.Lock()
 	defer s.begin.Unlock()
 	s.mu.Lock()
 	first := len(s.followed) == 0
 	for _, other := range s.about[types.UID(r.Object.UID)] {
 		if string(other.successor) == r.Object.UID && !other.over {
-			other.tell("lost", "pod %s, which replaced %s, was hit itself before it was ready", other.name, other.r.Object.Name)
+			other.find("lost", "pod %s, which replaced %s, was hit itself before it was ready", other.name, other.r.Object.Name)
 			other.end()
 		}
 	}
 	s.followed = append(s.followed, p)
+	if s.hits == nil {
+		s.hits = map[string]*pursuit{}
+	}
+	if s.hits[hit] == nil {
+		s.hits[hit] = p
+	}
 	s.note(types.UID(r.Object.UID), p)
 	delete(s.spare, types.UID(r.Object.UID))
 	p.began = time.Now()
-	s.mu.Unlock()
-	if first {
+	s.unlock()
+	if first && time.Since(s.looked) > lookLasts {
 		s.look(ctx)
 	}
 	s.mu.Lock()
@@ -99,9 +128,26 @@ func (s *scene) add(ctx context.Context, hit string, r record) *pursuit {
 	return p
 }
 
-// look reads where the watches begin. All of the first round wait for it, so it asks for
-// everything at once.
+// lookLasts is how long before the first hit the scene may have been looked at: pods
+// that came since count as new.
+const lookLasts = time.Second
+
+// prepare looks at the scene before a round, of which none needs to wait for it then.
+func (s *scene) prepare(ctx context.Context) {
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	s.mu.Lock()
+	idle := len(s.followed) == 0
+	s.mu.Unlock()
+	if idle {
+		s.look(ctx)
+	}
+}
+
+// look reads where the watches begin. Hits wait for it, so it asks for everything at
+// once.
 func (s *scene) look(ctx context.Context) {
+	s.looked = time.Now()
 	right := watchRight(s.namespace)
 	var polls bool
 	var from, eventsFrom string // empty: look again
@@ -134,32 +180,45 @@ func (s *scene) list(ctx context.Context, each func(*corev1.Pod), again func()) 
 func (s *scene) remove(p *pursuit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, one := range s.followed {
-		if one == p {
-			s.followed = append(s.followed[:i:i], s.followed[i+1:]...)
-			s.drop(types.UID(p.r.Object.UID), p)
-			s.drop(p.successor, p)
-			return
-		}
-	}
+	s.forget(p)
 }
 
-// join begins to follow a hit; the first starts the feeds.
-func (s *scene) join(ctx context.Context, hit string, r record) *pursuit {
-	s.mu.Lock()
-	var p *pursuit
-	for _, one := range s.followed {
-		if one.hit == hit && !one.joined {
-			p = one
-		}
+func (s *scene) forget(p *pursuit) {
+	i := slices.Index(s.followed, p)
+	if i < 0 {
+		return
 	}
+	s.followed = slices.Delete(s.followed, i, i+1)
+	if s.hits[p.hit] == p {
+		delete(s.hits, p.hit)
+	}
+	s.drop(types.UID(p.r.Object.UID), p)
+	s.drop(p.successor, p)
+}
+
+// join begins to follow a hit; the first starts the feeds. Done is called when it is
+// left.
+func (s *scene) join(ctx context.Context, h experiments.Hit, tell func(experiments.Finding), done func()) (*pursuit, error) {
+	s.mu.Lock()
+	p := s.hits[h.ID]
 	s.mu.Unlock()
-	if p == nil {
-		p = s.add(ctx, hit, r) // it was done elsewhere
+	if p == nil { // it was done elsewhere
+		r, err := parse(h)
+		if err != nil {
+			return nil, err
+		}
+		p = s.add(ctx, h.ID, r)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	p.joined = true
+	defer s.unlock()
+	p.tell, p.done = tell, done
+	for _, finding := range p.held {
+		p.put(finding)
+	}
+	p.held = nil
+	if p.over {
+		p.leaveLater()
+	}
 	s.users++
 	if s.users == 1 {
 		var feeding context.Context
@@ -167,18 +226,23 @@ func (s *scene) join(ctx context.Context, hit string, r record) *pursuit {
 		go s.feedPods(feeding)
 		go s.feedEvents(feeding)
 	}
-	return p
+	return p, nil
 }
 
-// leave ends following a hit; the last ends the feeds.
+// leave ends following a hit that was joined; the last ends the feeds.
 func (s *scene) leave(p *pursuit) {
-	s.remove(p)
 	s.mu.Lock()
+	defer s.unlock()
+	if p.left {
+		return
+	}
+	p.left = true
+	s.forget(p)
 	s.users--
 	if s.users == 0 {
 		s.stop() // under the lock: from here on its feeds have no say
 	}
-	s.mu.Unlock()
+	s.found = append(s.found, p.done)
 }
 
 // feedPods takes in what happens to pods until ctx ends.
@@ -192,7 +256,7 @@ func (s *scene) feedPods(ctx context.Context) {
 			idle(ctx, wait)
 			continue
 		}
-		from, err := kube.Watch(ctx, s.client, kube.Pods, s.namespace, from, func(kind watch.EventType, object runtime.Object) {
+		from, err := kube.Watch(ctx, s.client, kube.Pods, s.namespace, "", from, func(kind watch.EventType, object runtime.Object) {
 			if pod, ok := object.(*corev1.Pod); ok {
 				s.pod(ctx, kind, pod, kind == watch.Added)
 				s.reach(ctx, pod.ResourceVersion)
@@ -292,6 +356,9 @@ func (s *scene) old(pods []*corev1.Pod) {
 	}
 }
 
+// ofPods selects the events of pods.
+const ofPods = "involvedObject.kind=Pod"
+
 // feedEvents takes in what Kubernetes says, as far as that may be read.
 func (s *scene) feedEvents(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -303,7 +370,7 @@ func (s *scene) feedEvents(ctx context.Context) {
 			from, err = kube.Here(ctx, s.client, kube.Events, s.namespace, new(corev1.EventList))
 		}
 		if err == nil {
-			from, err = kube.Watch(ctx, s.client, kube.Events, s.namespace, from, func(_ watch.EventType, object runtime.Object) {
+			from, err = kube.Watch(ctx, s.client, kube.Events, s.namespace, ofPods, from, func(_ watch.EventType, object runtime.Object) {
 				if event, ok := object.(*corev1.Event); ok {
 					s.event(ctx, event)
 				}

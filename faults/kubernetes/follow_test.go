@@ -212,16 +212,34 @@ type following struct {
 }
 
 func follow(ctx context.Context, f experiments.Follower, hit experiments.Hit) *following {
-	told := &following{over: make(chan struct{})}
+	injected, told := followRound(ctx, f, hit)
+	injected <- hit
+	close(injected)
+	return told[0]
+}
+
+// followRound begins to follow a round: its hits are to be sent as they are injected.
+func followRound(ctx context.Context, f experiments.Follower, hits ...experiments.Hit) (chan<- experiments.Hit, []*following) {
+	injected, over := make(chan experiments.Hit, len(hits)), make(chan struct{})
+	var told []*following
+	by := map[string]*following{}
+	for _, hit := range hits {
+		by[hit.ID] = &following{over: over}
+		told = append(told, by[hit.ID])
+	}
 	go func() {
-		defer close(told.over)
-		told.err = f.Follow(ctx, hit, func(finding experiments.Finding) {
-			told.mu.Lock()
-			defer told.mu.Unlock()
-			told.found = append(told.found, finding)
+		defer close(over)
+		err := f.Follow(ctx, injected, func(hit string, finding experiments.Finding) {
+			of := by[hit]
+			of.mu.Lock()
+			defer of.mu.Unlock()
+			of.found = append(of.found, finding)
 		})
+		for _, of := range told {
+			of.err = err
+		}
 	}()
-	return told
+	return injected, told
 }
 
 func (f *following) of(name string) (experiments.Finding, bool) {
@@ -319,12 +337,41 @@ func TestFollowingARemovedPod(t *testing.T) {
 		}
 		// The next round is followed anew, and takes no replacement of the first.
 		again := b.hits(fault, "r2")
-		told = nil
+		injected, told := followRound(t.Context(), fault, again...)
 		for _, hit := range again {
 			inject(t, fault, hit)
-			told = append(told, follow(t.Context(), fault, hit))
+			injected <- hit
 		}
+		select {
+		case <-told[0].over:
+			t.Error("it does not wait for further hits of the round")
+		default:
+		}
+		close(injected)
 		replacements(t, told, again)
+	})
+	t.Run("until the run is over", func(t *testing.T) {
+		fault := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: b.connection, Namespace: "watched"}, Share: count(2), Phase: "Running"}}
+		b.schedulable(false) // no replacement is ever ready
+		defer b.schedulable(true)
+		ctx, end := context.WithCancel(t.Context())
+		var told []*following
+		for _, hit := range b.hits(fault, "r9") {
+			inject(t, fault, hit)
+			told = append(told, follow(ctx, fault, hit))
+		}
+		for _, one := range told {
+			b.eventually("the replacement", func() bool { _, there := one.of("replaced"); return there })
+		}
+		end()
+		for _, one := range told {
+			one.all(t)
+		}
+		for _, s := range fault.scenes {
+			if s.users != 0 || len(s.followed) != 0 || len(s.hits) != 0 {
+				t.Errorf("%d users, %d followed, %d hits after the end", s.users, len(s.followed), len(s.hits))
+			}
+		}
 	})
 	t.Run("without the right to watch", func(t *testing.T) {
 		fault := &PodEvict{Pods: Pods{Scope: Scope{Namespace: "polled"}, Share: count(2), Phase: "Running", MinReady: 1}}
@@ -356,7 +403,7 @@ func TestFollowingARemovedPod(t *testing.T) {
 		b.restart()
 		for _, s := range fault.scenes {
 			s.from = "1"
-			if _, err := kube.Watch(t.Context(), b.client, kube.Pods, "expired", "1", func(watch.EventType, runtime.Object) {}); !kube.Expired(err) {
+			if _, err := kube.Watch(t.Context(), b.client, kube.Pods, "expired", "", "1", func(watch.EventType, runtime.Object) {}); !kube.Expired(err) {
 				t.Fatalf("a watch from version 1: %v", err)
 			}
 		}
@@ -424,10 +471,18 @@ func TestFollowingARemovedPod(t *testing.T) {
 // staying is a scene with one hit on a pod that stays, without a cluster.
 func staying(r record) (*scene, *pursuit) {
 	r.Object = object{Resource: "pods", Kind: "pod", Version: "v1", Namespace: "shop", Name: "a", UID: "1"}
-	p := &pursuit{r: r, began: time.Now(), told: map[string]bool{}, wake: make(chan struct{}, 1)}
-	s := &scene{followed: []*pursuit{p}}
+	s := new(scene)
+	p := &pursuit{scene: s, r: r, began: time.Now(), told: map[string]bool{}}
+	s.followed = []*pursuit{p}
 	s.note("1", p)
 	return s, p
+}
+
+// heard gives what would be told of a hit, once.
+func heard(p *pursuit) []experiments.Finding {
+	found := p.held
+	p.held = nil
+	return found
 }
 
 func names(findings []experiments.Finding) string {
@@ -476,9 +531,8 @@ func TestFollowingAPodThatStays(t *testing.T) {
 			s.pod(t.Context(), watch.Modified, seen, false)
 			s.pod(t.Context(), watch.Modified, seen, false) // a state may be told twice
 		}
-		found, over := s.next(p)
-		if got := names(found); got != test.want || over != test.over {
-			t.Errorf("%s: told %q, over %v; want %q, %v", name, got, over, test.want, test.over)
+		if got := names(heard(p)); got != test.want || p.over != test.over {
+			t.Errorf("%s: told %q, over %v; want %q, %v", name, got, p.over, test.want, test.over)
 		}
 	}
 }
@@ -497,7 +551,7 @@ func TestFollowingTellsEachEventOnceAndNotTooMany(t *testing.T) {
 		s.event(t.Context(), event("2", "Scheduled"))
 		s.event(t.Context(), event("2", fmt.Sprint("Reason", i)))
 	}
-	found, _ := s.next(p)
+	found := heard(p)
 	if got := names(found); got != "replaced"+strings.Repeat(" event", mostEvents) {
 		t.Errorf("told %q", got)
 	}
@@ -508,7 +562,7 @@ func TestFollowingTellsEachEventOnceAndNotTooMany(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	s.pod(ended, watch.Deleted, replacement, false)
-	if found, _ := s.next(p); len(found) > 0 {
+	if found := heard(p); len(found) > 0 {
 		t.Errorf("an ended feed told %+v", found)
 	}
 }

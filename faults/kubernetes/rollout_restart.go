@@ -8,6 +8,7 @@ import (
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
+	"golang.org/x/sync/errgroup"
 )
 
 // RolloutRestart replaces all pods of a workload by its own rollout, as `kubectl
@@ -175,8 +176,19 @@ func (*RolloutRestart) Check(ctx context.Context, h experiments.Hit) (experiment
 // rolloutPace is how often a rollout is looked at.
 const rolloutPace = 300 * time.Millisecond
 
-// Follow implements [experiments.Follower]: it measures how long the rollout takes.
-func (*RolloutRestart) Follow(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
+// Follow implements [experiments.Follower]: it measures how long each rollout takes.
+func (*RolloutRestart) Follow(ctx context.Context, injected <-chan experiments.Hit, tell func(string, experiments.Finding)) error {
+	var rollouts errgroup.Group
+	for h := range injected {
+		rollouts.Go(func() error {
+			return followRollout(ctx, h, func(found experiments.Finding) { tell(h.ID, found) })
+		})
+	}
+	return rollouts.Wait()
+}
+
+// followRollout looks until the rollout is over.
+func followRollout(ctx context.Context, h experiments.Hit, tell func(experiments.Finding)) error {
 	r, client, err := read(h)
 	if err != nil {
 		return err

@@ -43,17 +43,17 @@ func (c *Client) list(ctx context.Context, r Resource, namespace string, options
 	return err
 }
 
-// Watch tells of everything that happens to the objects of a resource after a resource
-// version, until ctx ends or the API server ends it, which it does from time to time.
+// Watch tells of everything that happens to the objects of a resource that a field
+// selector selects, or to all, after a resource version, until ctx ends or the API server ends it, which it does from time to time.
 // It returns the resource version to go on from, with an error where the watch could
 // not be begun or broke. [Expired] tells that nothing can go on from there any more.
-func Watch(ctx context.Context, c *Client, r Resource, namespace, from string, each func(watch.EventType, runtime.Object)) (string, error) {
+func Watch(ctx context.Context, c *Client, r Resource, namespace, fields, from string, each func(watch.EventType, runtime.Object)) (string, error) {
 	client, err := c.group(r)
 	if err != nil {
 		return from, err
 	}
 	seconds := watchFor
-	options := metav1.ListOptions{ResourceVersion: from, AllowWatchBookmarks: true, Watch: true, TimeoutSeconds: &seconds}
+	options := metav1.ListOptions{FieldSelector: fields, ResourceVersion: from, AllowWatchBookmarks: true, Watch: true, TimeoutSeconds: &seconds}
 	stream, err := client.Get().NamespaceIfScoped(namespace, !r.Cluster && namespace != "").Resource(r.Name).
 		VersionedParams(&options, metav1.ParameterCodec).Watch(quiet(ctx))
 	if err != nil {
