@@ -153,6 +153,13 @@ func (f *Following) Follow(ctx context.Context, hits <-chan experiments.Hit, tel
 	var open sync.WaitGroup
 	var problems []error
 	var joined []*pursuit
+	var telling sync.RWMutex // a scene may still be about to tell when it is left
+	over := false
+	defer func() {
+		telling.Lock()
+		defer telling.Unlock()
+		over = true
+	}()
 	for h := range hits {
 		s, err := f.sceneOf(h)
 		if s == nil || err != nil {
@@ -160,7 +167,13 @@ func (f *Following) Follow(ctx context.Context, hits <-chan experiments.Hit, tel
 			continue
 		}
 		open.Add(1)
-		p, err := s.join(ctx, h, func(found experiments.Finding) { tell(h.ID, found) }, open.Done)
+		p, err := s.join(ctx, h, func(found experiments.Finding) {
+			telling.RLock()
+			defer telling.RUnlock()
+			if !over {
+				tell(h.ID, found)
+			}
+		}, open.Done)
 		if err != nil {
 			open.Done()
 			problems = append(problems, err)
