@@ -49,7 +49,7 @@ func (o *outlets) close(ctx context.Context) (output, complaints error) {
 	output = o.out.Close(ctx, o.limit)
 	var unread *console.UnreadError
 	if errors.As(output, &unread) {
-		fmt.Fprintf(&o.last, "gameday: nobody read standard output to its end: %s; `gameday runs` shows what was done\n", unread)
+		fmt.Fprintf(&o.last, "gameday: standard output: %s; `gameday runs` shows what was done\n", unread)
 		output = nil
 	}
 	_, err := o.last.WriteTo(o.errors)

@@ -138,11 +138,11 @@ type UnreadError struct {
 }
 
 func (e *UnreadError) Error() string {
-	what := "the end of it was not read"
+	what := "its end was not read"
 	if e.Events > 0 {
-		what = fmt.Sprintf("the last events, %d of them, were not read", e.Events)
+		what = fmt.Sprintf("its last events were not read (%d of them)", e.Events)
 	}
-	return what + ": " + e.Why
+	return what + ", as " + e.Why
 }
 
 // Close waits until everything is written. It gives up, with an [UnreadError], when

@@ -77,6 +77,8 @@ func (v *plainView) Event(event experiments.Event) {
 			return
 		}
 		v.line(event, "%s", event.Text)
+	case experiments.EventMissing:
+		v.line(event, "here %d events are missing, as nobody read for a while; the report has them", event.Missing)
 	case experiments.EventEnd:
 		v.line(event, "verdict: %s: %s", event.Verdict, event.Text)
 	}
