@@ -112,14 +112,13 @@ func (c *crowd) stepWords() string {
 // foundWords say in a line what became of the hits.
 func (c *crowd) foundWords() string { return "fault " + c.fault + ": " + c.findings.String() }
 
-// find counts a finding. What others tell of a hit is counted as such: it comes several
-// times for one hit, and in words of its own.
-func (c *crowd) find(f *experiments.Finding) {
+// findingWord is what findings are counted by. What others tell of a hit is counted as
+// such: it comes several times for one hit, and in words of its own.
+func findingWord(f *experiments.Finding) string {
 	if f.Source != "" {
-		c.findings.add("events")
-		return
+		return "events"
 	}
-	c.findings.add(f.Name)
+	return clean(f.Name)
 }
 
 // trouble notes a hit that failed or is stuck, and tells whether it is told.

@@ -45,6 +45,17 @@ func (t *tape) fail(from, to int, step experiments.Step) *tape {
 	return t
 }
 
+// crowdTape is a run that kills many pods, some of which it cannot, and cuts a line.
+func crowdTape() *tape {
+	t := newTape().begin("crowd").enter(experiments.PhasePlan).plan("cut", "proxy payments", "cut the line", 0, time.Minute)
+	for i := range 500 {
+		t.plan("kill", fmt.Sprintf("pod shop/web-%d", i), "delete the pod", time.Duration(i)*time.Second/100, 0)
+	}
+	return t.enter(experiments.PhaseDisrupt).kill(0, 320, 10*time.Millisecond).fail(320, 323, experiments.Failed).note("the journal is slow").
+		find(0, 210, "gone", "").find(0, 2, "event", "Kubernetes event of kubelet").
+		guard("page-worthy", 0.42, false, "burn 6.1 of 14.4 (1m), 5.8 (10s)").latency(experiments.Held, 0.08, false)
+}
+
 func TestPlainTellsACrowd(t *testing.T) {
 	tape := killing(500).kill(0, 320, 10*time.Millisecond).
 		find(0, 210, "gone", "").find(0, 180, "replaced", "").find(0, 57, "event", "Kubernetes event of kubelet").

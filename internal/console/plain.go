@@ -173,7 +173,7 @@ func (v *plainView) note(event experiments.Event) {
 	}
 	if hit := v.run.hits[event.Name]; hit != nil {
 		c := v.run.crowdOf(hit.Fault)
-		if c.find(event.Finding); c.crowded() {
+		if c.findings.add(findingWord(event.Finding)); c.crowded() {
 			c.found.add(event)
 			return
 		}
