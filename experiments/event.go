@@ -22,6 +22,9 @@ const (
 	// EventNotification is journaled when a notice was sent or given up; the runner does
 	// not emit it.
 	EventNotification EventType = "notification" // Notification
+	// EventMissing stands in what a reader gets for events that were left out because the
+	// reader had fallen far behind; the runner does not emit it, and no journal has it.
+	EventMissing EventType = "missing" // Missing
 )
 
 // Event is one thing that happened in a run. The stream of them feeds the
@@ -49,8 +52,10 @@ type Event struct {
 	Finding  *Finding     `json:"finding,omitempty"`
 	// Notification is set in the journal only.
 	Notification *Notification `json:"notification,omitempty"`
-	Verdict      Verdict       `json:"verdict,omitempty"`
-	Text         string        `json:"text,omitempty"`
+	// Missing is how many events were left out.
+	Missing int     `json:"missing,omitempty"`
+	Verdict Verdict `json:"verdict,omitempty"`
+	Text    string  `json:"text,omitempty"`
 }
 
 // Begin says what run this is.

@@ -68,7 +68,7 @@ func (b *batch) compare(ctx context.Context, base *baseline) {
 			b.problems = append(b.problems, fmt.Errorf("compare run %s with its baseline: %w", f.result.Run, err))
 			continue
 		}
-		out := &lines{w: b.stderr}
+		out := &lines{w: &b.last}
 		if earlier == nil {
 			out.printf("\nbaseline  there is no run of %s to compare with yet\n", f.result.Scenario)
 		} else {
@@ -94,7 +94,7 @@ func (b *batch) compare(ctx context.Context, base *baseline) {
 func (b *batch) keepInStore(ctx context.Context) {
 	for _, f := range b.done {
 		if err := b.global.keepInStore(ctx, f.dir); err != nil {
-			out := &lines{w: b.stderr}
+			out := &lines{w: &b.last}
 			out.printf("gameday: %s\n", err)
 		}
 	}

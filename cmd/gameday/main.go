@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return code // whoever read the output has had enough of it
 	}
 	if text := err.Error(); text != "" {
-		if _, err := fmt.Fprintf(stderr, "gameday: %s\n", text); err != nil {
+		if err := complain(stderr, fmt.Sprintf("gameday: %s\n", text)); err != nil {
 			return experiments.Errored.ExitCode()
 		}
 	}

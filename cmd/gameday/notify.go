@@ -113,9 +113,7 @@ func untold(r *experiments.Result) []string {
 // sayUntold writes that of all runs.
 func (b *batch) sayUntold() {
 	for _, text := range b.untold {
-		if _, err := fmt.Fprintln(b.stderr, text); err != nil {
-			return // nobody reads it; the reports have it too
-		}
+		fmt.Fprintln(&b.last, text)
 	}
 }
 

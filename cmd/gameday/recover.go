@@ -37,14 +37,19 @@ can be mended from any machine. Runs that still renew their lease are left alone
 
 It exits with 0 when nothing is left, with 2 if there is no such run, else with 6.`,
 		Example: "  gameday recover\n  gameday recover last\n  gameday recover --cluster --context staging --dry-run",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := cluster.check(cmd); err != nil {
 				return &exitError{experiments.Invalid.ExitCode(), err}
 			}
+			outlets := newOutlets(cmd.OutOrStdout(), cmd.ErrOrStderr(), nil)
+			defer func() {
+				output, complaints := outlets.close(cmd.Context())
+				err = errors.Join(err, output, complaints)
+			}()
 			if cluster.cluster {
 				ctx, _, stop := listenForSignals(cmd.Context())
 				defer stop()
-				return recoverCluster(ctx, &cluster, args, within, cmd.OutOrStdout())
+				return recoverCluster(ctx, &cluster, args, within, outlets.out)
 			}
 			dirs, err := runsToMend(global, args)
 			if errors.Is(err, state.ErrNoRun) {
@@ -53,7 +58,7 @@ It exits with 0 when nothing is left, with 2 if there is no such run, else with 
 			if err != nil {
 				return &exitError{experiments.Errored.ExitCode(), err}
 			}
-			out := &lines{w: cmd.OutOrStdout()}
+			out := &lines{w: outlets.out}
 			if len(dirs) == 0 {
 				out.printf("nothing to recover: every run is over\n")
 				return out.err
@@ -61,7 +66,7 @@ It exits with 0 when nothing is left, with 2 if there is no such run, else with 
 			total := 0
 			var problems []error
 			for _, dir := range dirs {
-				left, err := mend(cmd.Context(), global, dir, within, time.Second, &given, cmd.OutOrStdout())
+				left, err := mend(cmd.Context(), global, dir, within, time.Second, &given, outlets.out)
 				total += left
 				if err != nil {
 					problems = append(problems, err)

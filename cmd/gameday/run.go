@@ -151,19 +151,22 @@ func runPaths(cmd *cobra.Command, global *globalFlags, flags *runFlags, paths []
 	}
 	ctx, hurry, stopListening := listenForSignals(cmd.Context())
 	defer stopListening()
-	batch := &batch{home: home, view: view, hurry: hurry, flags: flags, global: global, stderr: cmd.ErrOrStderr()}
+	batch := &batch{home: home, outlets: newOutlets(cmd.OutOrStdout(), cmd.ErrOrStderr(), view), hurry: hurry, flags: flags, global: global}
 	for i, configuration := range configurations {
 		batch.run(ctx, configuration, typed[i])
 	}
-	if err := view.Close(); err != nil && !errors.Is(err, syscall.EPIPE) {
-		batch.problems = append(batch.problems, err)
-	}
+	batch.out.EndView()
 	batch.keepInStore(context.WithoutCancel(ctx))
 	if !flags.asJSON {
-		batch.summary(cmd.OutOrStdout())
+		batch.summary()
 	}
 	batch.compare(context.WithoutCancel(ctx), baseline)
 	batch.sayUntold()
+	output, complaints := batch.close(nextSignal(ctx, hurry))
+	batch.problems = append(batch.problems, output)
+	if baseline != nil { // what was asked for is among them
+		batch.problems = append(batch.problems, complaints)
+	}
 	return exitWith(experiments.Worst(batch.verdicts...), errors.Join(batch.problems...))
 }
 
@@ -309,10 +312,11 @@ func refuseLeftovers(home state.Dir) (experiments.Verdict, error) {
 	return experiments.Held, nil
 }
 
-func newView(cmd *cobra.Command, global *globalFlags, flags *runFlags) (console.View, error) {
+// newView chooses how the run is shown.
+func newView(cmd *cobra.Command, global *globalFlags, flags *runFlags) (func(io.Writer) console.View, error) {
 	out := cmd.OutOrStdout()
 	if flags.asJSON {
-		return console.NewJSON(out), nil
+		return console.NewJSON, nil
 	}
 	colour, err := global.coloured(out)
 	if err != nil {
@@ -320,10 +324,10 @@ func newView(cmd *cobra.Command, global *globalFlags, flags *runFlags) (console.
 	}
 	if terminal, ok := out.(*os.File); ok && !flags.plain {
 		if _, yes := isTerminal(out); yes && os.Getenv("TERM") != "dumb" {
-			return console.NewLive(terminal, colour), nil
+			return func(io.Writer) console.View { return console.NewLive(terminal, colour) }, nil
 		}
 	}
-	return console.NewPlain(out), nil
+	return console.NewPlain, nil
 }
 
 // listenForSignals gives a context that the first SIGINT, SIGTERM or SIGHUP
@@ -361,12 +365,11 @@ func listenForSignals(parent context.Context) (ctx, hurry context.Context, stop 
 
 // batch is the scenarios of one command.
 type batch struct {
+	*outlets
 	home   state.Dir
-	view   console.View
 	hurry  context.Context
 	flags  *runFlags
 	global *globalFlags
-	stderr io.Writer
 
 	verdicts []experiments.Verdict
 	done     []finished
@@ -402,7 +405,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 	if diagnostics.HasErrors() {
 		b.verdicts = append(b.verdicts, experiments.Invalid)
 		var shown *exitError
-		if err := b.global.showDiagnostics(b.stderr, diagnostics); !errors.As(err, &shown) {
+		if err := b.global.showDiagnostics(b.errors, diagnostics); !errors.As(err, &shown) {
 			b.problems = append(b.problems, err)
 		}
 		return
@@ -420,7 +423,7 @@ func (b *batch) run(ctx context.Context, c *scenarios.Configuration, path string
 		}
 		b.flags.seedInto(e)
 		b.flags.fix(e, redact.Func(c.Secrets()))
-		s := &session{state: b.home, view: b.view, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e), given: b.flags.variables, store: b.global.storeAddress()}
+		s := &session{state: b.home, view: b.out, hurry: b.hurry, override: b.flags.overrode, rerun: b.rerun(c, path, e), given: b.flags.variables, store: b.global.storeAddress()}
 		result, err := s.carryOut(ctx, e, c, observer(c))
 		closeProbes(e)
 		if err != nil {
@@ -487,8 +490,8 @@ func (b *batch) rerun(c *scenarios.Configuration, path string, e *experiments.Ex
 }
 
 // summary says what came of each scenario and where its report is.
-func (b *batch) summary(w io.Writer) {
-	out := &lines{w: w}
+func (b *batch) summary() {
+	out := &lines{w: b.out}
 	for _, f := range b.done {
 		out.printf("\n%s  %s\n", strings.ToUpper(string(f.result.Verdict)), f.result.Scenario)
 		if len(b.done) > 1 { // of a single one, the reason stands right above
@@ -506,7 +509,5 @@ func (b *batch) summary(w io.Writer) {
 		out.printf("  report  %s\n", filepath.Join(f.dir, reportNames["markdown"]))
 		out.printf("          %s\n", filepath.Join(f.dir, reportNames["html"]))
 	}
-	if out.err != nil && !errors.Is(out.err, syscall.EPIPE) {
-		b.problems = append(b.problems, out.err)
-	}
+	b.problems = append(b.problems, out.err)
 }

@@ -29,7 +29,7 @@ import (
 // journal and a watchdog, and leaves a result and reports.
 type session struct {
 	state  state.Dir
-	view   console.View
+	view   *console.Outlet
 	hurry  context.Context
 	redact func(string) string
 	rerun  *experiments.Rerun

@@ -83,8 +83,17 @@ type process struct {
 // launch starts a program. It is killed, with its process group, when the test ends.
 func launch(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return launchInto(t, nil, name, args...)
+}
+
+// launchInto starts a program whose standard output is a file, if there is one.
+func launchInto(t *testing.T, stdout *os.File, name string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(name, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
+	if stdout != nil {
+		p.cmd.Stdout = stdout
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = 5 * time.Second // for children that keep the output open
 	if err := p.cmd.Start(); err != nil {

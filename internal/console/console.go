@@ -5,12 +5,15 @@
 // The live view is in three parts: state.go keeps what the events said, render.go
 // makes a frame of it (a pure function, with bars.go and style.go to draw with),
 // and live.go brings frames to the terminal.
+//
+// An [Outlet] stands between a run and its view: a reader that stands still, at any
+// time and for however long, holds up the view and never the run.
 package console
 
 import "github.com/gameday-sh/gameday/experiments"
 
-// View shows the events of a run. Event is called in order and must not block for
-// long; Close comes after the last one.
+// View shows the events of a run. Event is called in order, and may block as long as
+// whoever reads; Close comes after the last one.
 type View interface {
 	Event(experiments.Event)
 	Close() error

@@ -34,7 +34,12 @@ type plainView struct {
 // plainRun is what was told of one scenario.
 type plainRun struct {
 	began    time.Time
-	hits     map[string]experiments.Hit
+	phase    experiments.Phase
+	last     time.Time // of the last event
+	hits     map[string]*experiments.Hit
+	faults   []*crowd // in the order in which they came first
+	crowds   map[string]*crowd
+	plans    []experiments.Event  // that are not told yet
 	errors   map[string]string    // the last of each hit
 	near     map[string]bool      // guards that were told to be near their limit
 	verdicts map[string]string    // of each hypothesis, in words
@@ -45,10 +50,21 @@ func (v *plainView) Event(event experiments.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.run == nil || event.Type == experiments.EventBegin {
+		v.endCrowds()
 		v.run = &plainRun{
-			began: event.At, hits: map[string]experiments.Hit{}, errors: map[string]string{}, near: map[string]bool{},
+			began: event.At, hits: map[string]*experiments.Hit{}, crowds: map[string]*crowd{}, errors: map[string]string{}, near: map[string]bool{},
 			verdicts: map[string]string{}, told: map[string]time.Time{},
 		}
+	}
+	v.run.last = event.At
+	if planning := event.Hit != nil && event.Hit.Step == experiments.Planned; !planning {
+		v.planned()
+	}
+	switch event.Type {
+	case experiments.EventPhase, experiments.EventStop, experiments.EventEnd:
+		v.catchUp(event, true)
+	default:
+		v.catchUp(event, false)
 	}
 	switch event.Type {
 	case experiments.EventBegin:
@@ -57,6 +73,7 @@ func (v *plainView) Event(event experiments.Event) {
 		}
 		v.line(event, "run %s: scenario %s, seed %d, %s", event.Begin.Run, event.Begin.Scenario, event.Begin.Seed, event.At.UTC().Format(time.RFC3339))
 	case experiments.EventPhase:
+		v.run.phase = event.Phase
 		for name := range v.run.told {
 			v.run.told[name] = event.At
 		}
@@ -72,11 +89,9 @@ func (v *plainView) Event(event experiments.Event) {
 	case experiments.EventStop:
 		v.line(event, "STOP: %s", event.Stop.Cause)
 	case experiments.EventNote:
-		if event.Finding != nil {
-			v.line(event, "fault %s", event.Text)
-			return
-		}
-		v.line(event, "%s", event.Text)
+		v.note(event)
+	case experiments.EventMissing:
+		v.line(event, "here %d events are missing, as nobody read for a while; the report has them", event.Missing)
 	case experiments.EventEnd:
 		v.line(event, "verdict: %s: %s", event.Verdict, event.Text)
 	}
@@ -92,36 +107,81 @@ var phaseWords = map[experiments.Phase]string{
 	experiments.PhaseReport:   "writing the report",
 }
 
+// hit takes in a step of a hit, and tells it, or adds it to its crowd.
 func (v *plainView) hit(event experiments.Event) {
 	h := event.Hit
-	_, known := v.run.hits[h.ID]
-	if h.Hit != nil {
-		v.run.hits[h.ID] = *h.Hit
-	}
 	hit := v.run.hits[h.ID]
+	if h.Hit != nil {
+		v.run.hits[h.ID] = h.Hit
+		if hit == nil && h.Step == experiments.Planned {
+			v.plan(event)
+		}
+		hit = h.Hit
+	}
+	if hit == nil { // the word that it was planned is missing
+		fault, _, _ := strings.Cut(h.ID, "/")
+		hit = &experiments.Hit{ID: h.ID, Fault: fault, Target: h.ID}
+		v.run.hits[h.ID] = hit
+	}
+	c := v.run.crowdOf(hit.Fault)
 	switch h.Step {
-	case experiments.Planned:
-		if known {
+	case experiments.Injected:
+		c.counts[crowdInjected]++
+	case experiments.Verified:
+		if hit.Lasts == 0 {
 			return
 		}
-		lasts := ""
-		if hit.Lasts > 0 {
-			lasts = " for " + experiments.FormatDuration(hit.Lasts)
+		c.counts[crowdMended]++
+	case experiments.Failed, experiments.Stuck:
+		if v.run.errors[h.ID] == h.Error { // tries repeat; words need not
+			return
 		}
-		v.line(event, "fault %s planned: %s: %s, at %s%s", hit.Fault, hit.Target, hit.Effect, clock(hit.At), lasts)
+		v.run.errors[h.ID] = h.Error
+		if !c.crowded() || c.trouble(h.ID) {
+			v.line(event, "fault %s %s: %s: %s", hit.Fault, h.Step, hit.Target, h.Error)
+		} else {
+			c.steps.count(event)
+		}
+		return
+	default:
+		return
+	}
+	if c.crowded() {
+		c.steps.add(event)
+		return
+	}
+	v.step(event)
+}
+
+// step tells a hit that was injected or mended.
+func (v *plainView) step(event experiments.Event) {
+	h := event.Hit
+	hit := v.run.hits[h.ID]
+	switch h.Step {
 	case experiments.Injected:
 		v.line(event, "fault %s injected: %s: %s (seen: %s)", hit.Fault, hit.Target, hit.Effect, h.Seen)
 	case experiments.Verified:
-		if hit.Lasts > 0 {
-			v.line(event, "fault %s mended: %s (seen: %s)", hit.Fault, hit.Target, h.Seen)
-		}
-	case experiments.Failed, experiments.Stuck:
-		if v.run.errors[h.ID] != h.Error { // tries repeat; words need not
-			v.run.errors[h.ID] = h.Error
-			v.line(event, "fault %s %s: %s: %s", hit.Fault, h.Step, hit.Target, h.Error)
-		}
+		v.line(event, "fault %s mended: %s (seen: %s)", hit.Fault, hit.Target, h.Seen)
 	}
 }
+
+// note tells a note. What became of a hit may belong to a crowd.
+func (v *plainView) note(event experiments.Event) {
+	if event.Finding == nil {
+		v.line(event, "%s", event.Text)
+		return
+	}
+	if hit := v.run.hits[event.Name]; hit != nil {
+		c := v.run.crowdOf(hit.Fault)
+		if c.findings.add(findingWord(event.Finding)); c.crowded() {
+			c.found.add(event)
+			return
+		}
+	}
+	v.finding(event)
+}
+
+func (v *plainView) finding(event experiments.Event) { v.line(event, "fault %s", event.Text) }
 
 // judgement tells a hypothesis when its verdict changes, and where nothing was told
 // of it for a while.
@@ -186,5 +246,6 @@ func (v *plainView) write(text string) {
 func (v *plainView) Close() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.endCrowds()
 	return v.err
 }

@@ -297,28 +297,45 @@ func (s screen) hits(run *liveRun) section {
 		axis := "0s" + columnRight(clock(during.to.Sub(during.from)), graph-2)
 		out.title += strings.Repeat(" ", statusWidth+who+3-len("Faults")) + s.palette.faint(axis)
 	}
+	end := func(hit *liveHit, paint func(string) string) string {
+		text := ""
+		if leftOut := hit.injected.IsZero() && (run.stop != "" || !run.ended.IsZero()); leftOut {
+			text = " " + strings.Repeat(" ", graph)
+		} else if graph > 0 {
+			before, done, ahead, after := during.bar(hit, s.now, graph)
+			text = " " + before + paint(done) + s.palette.faint(ahead) + after
+		}
+		return text + " " + columnRight(s.hitTime(hit), timeWidth)
+	}
+	crowds := map[string]*crowdOfHits{}
 	for _, hit := range run.hits {
 		word, paint, rank := s.hitWord(hit, !run.ended.IsZero())
+		if run.sizes[hit.fault] > crowdFrom {
+			c := crowds[hit.fault]
+			if c == nil {
+				c = &crowdOfHits{row: len(out.rows), words: newTally()}
+				crowds[hit.fault] = c
+				out.rows = append(out.rows, row{})
+			}
+			if c.add(hit, word, paint, rank); !hit.trouble() {
+				continue
+			}
+		}
 		line := " " + paint(column(word, statusWidth)) + " "
 		does := hit.effect
 		if hit.error != "" {
 			does = hit.error
 		}
-		end := ""
-		if leftOut := hit.injected.IsZero() && (run.stop != "" || !run.ended.IsZero()); leftOut {
-			end = " " + strings.Repeat(" ", graph)
-		} else if graph > 0 {
-			before, done, ahead, after := during.bar(hit, s.now, graph)
-			end = " " + before + paint(done) + s.palette.faint(ahead) + after
-		}
-		end += " " + columnRight(s.hitTime(hit), timeWidth)
-		one := row{text: line + column(hit.target+": "+does, who) + end, word: word, rank: rank}
+		one := row{text: line + column(hit.target+": "+does, who) + end(hit, paint), word: word, rank: rank}
 		if full := hit.fault + "  " + hit.target + ": " + does; ansi.StringWidth(full) <= who {
-			one.text = line + column(full, who) + end
+			one.text = line + column(full, who) + end(hit, paint)
 		} else {
-			one.tall = []string{line + column(hit.fault+"  "+hit.target, who) + end, s.detail(does)}
+			one.tall = []string{line + column(hit.fault+"  "+hit.target, who) + end(hit, paint), s.detail(does)}
 		}
 		out.rows = append(out.rows, one)
+	}
+	for _, c := range crowds {
+		out.rows[c.row] = s.crowdRow(run, c, who, end)
 	}
 	return out
 }

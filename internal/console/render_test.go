@@ -28,6 +28,7 @@ func TestFramesLookAsTheyDid(t *testing.T) {
 		"disrupt":  disruptTape(),
 		"aborted":  abortedTape(),
 		"finished": finishedTape(),
+		"crowd":    crowdTape(),
 	} {
 		for _, size := range []struct{ width, height int }{{80, 24}, {60, 15}, {200, 60}} {
 			t.Run(fmt.Sprintf("%s at %dx%d", name, size.width, size.height), func(t *testing.T) {
@@ -67,15 +68,15 @@ func TestColoursChangeNothingButColours(t *testing.T) {
 }
 
 func TestWhatAFrameSays(t *testing.T) {
-	manyHits := newTape().begin("crowd").enter(experiments.PhasePlan)
-	for i := range 40 {
-		manyHits.plan("kill", fmt.Sprintf("pod %d", i), "delete it", 0, time.Minute)
+	fifteen := newTape().begin("fifteen").enter(experiments.PhasePlan)
+	for i := range 15 {
+		fifteen.plan("kill", fmt.Sprintf("pod %d", i), "delete it", 0, time.Minute)
 	}
-	manyHits.enter(experiments.PhaseDisrupt)
-	for i := range 30 {
-		manyHits.step(fmt.Sprintf("kill/1/pod %d", i), experiments.Injected, "gone")
+	fifteen.enter(experiments.PhaseDisrupt)
+	for i := range 5 {
+		fifteen.step(fmt.Sprintf("kill/1/pod %d", i), experiments.Injected, "gone")
 	}
-	manyHits.step("kill/1/pod 35", experiments.Stuck, "the API server is away")
+	fifteen.step("kill/1/pod 10", experiments.Stuck, "the API server is away")
 	several := newTape()
 	for i, verdict := range []experiments.Verdict{experiments.Held, experiments.Refuted, experiments.Held, experiments.Inconclusive, experiments.Aborted, experiments.Held, experiments.Held} {
 		several.begin(fmt.Sprintf("scenario-%d", i)).end(verdict, "because")
@@ -119,7 +120,12 @@ func TestWhatAFrameSays(t *testing.T) {
 		{"an hour is written as one", newTape().begin("x").wait(time.Hour + 62*time.Second), 80, 24, []string{"1:01:02"}, nil},
 		{"a long cause of a stop has two lines and no more", newTape().begin("x").stop(strings.Repeat("because ", 40)), 80, 24, []string{"STOP: because", "…"}, nil},
 		{"a note is shown", disruptTape().note("the journal is slow"), 80, 24, []string{"the journal is slow"}, nil},
-		{"hits without room are counted, and those in trouble shown", manyHits, 80, 24, []string{"pod 35: the API server is away", "more hits, ", " injected", "9 planned"}, nil},
+		{"hits without room are counted, and those in trouble shown", fifteen, 80, 15, []string{"pod 10: the API server is away", "+6 more hits, 6 planned", "injected     kill  pod 4"}, nil},
+		{"too many hits of a fault share a line, and those in trouble are shown", crowdTape(), 80, 24, []string{"in progress  kill: delete the pod", "320 done ✓, 3 failed, 177 planned; 210 gone, 2 events", "node 321 is away", "planned      cut  proxy payments"}, []string{"web-7", "web-400"}},
+		{"what became of them takes no other note away", crowdTape(), 80, 24, []string{"the journal is slow"}, []string{"is gone"}},
+		{"where none has begun they are planned", killing(500), 80, 24, []string{"planned      kill: 500 planned: delete the pod"}, []string{"in progress"}},
+		{"once they are all over the line says so", killing(30).kill(0, 30, time.Second), 120, 24, []string{"done ✓       kill: 30 done ✓: delete the pod", "for 29s"}, []string{"left"}},
+		{"a run that was stopped has none in progress", killing(30).kill(0, 10, time.Second).stop("guard"), 120, 24, []string{"kill: 10 done ✓, 20 planned"}, []string{"in progress"}},
 		{"earlier scenarios are a line each", several, 120, 60, []string{
 			"held         scenario-0  because", "refuted      scenario-1  because", "aborted      scenario-4  because", "gameday  last",
 		}, nil},

@@ -26,6 +26,9 @@ type liveRun struct {
 	disrupted     time.Time // the start of the disruption; zero before
 	hypotheses    []*liveHypothesis
 	hits          []*liveHit
+	byID          map[string]*liveHit // the same
+	sizes         map[string]int      // how many hits a fault has
+	found         map[string]*tally   // what became of the hits of a fault that has many
 	guards        []*liveGuard
 	budgets       []*liveBudget
 	tracks        map[string]*track // by the name of the series
@@ -69,10 +72,10 @@ func (s *liveState) event(e experiments.Event) {
 		s.run == nil || !s.run.ended.IsZero()
 	if first {
 		if s.run != nil {
-			s.run.tracks, s.run.hits = nil, nil // one line is all that is shown of it
+			s.run.tracks, s.run.hits, s.run.byID = nil, nil, nil // one line is all that is shown of it
 			s.over = append(s.over, s.run)
 		}
-		s.run = &liveRun{began: e.At, tracks: map[string]*track{}}
+		s.run = &liveRun{began: e.At, tracks: map[string]*track{}, byID: map[string]*liveHit{}, sizes: map[string]int{}, found: map[string]*tally{}}
 	}
 	s.run.event(e)
 }
@@ -122,26 +125,27 @@ func (r *liveRun) event(e experiments.Event) {
 			r.stop = clean(e.Stop.Cause)
 		}
 	case experiments.EventNote:
-		r.note = clean(e.Text)
+		if !r.find(e) {
+			r.note = clean(e.Text)
+		}
 	case experiments.EventEnd:
 		r.ended, r.verdict, r.reason = e.At, e.Verdict, clean(e.Text)
 	}
 }
 
 func (r *liveRun) hit(at time.Time, e experiments.HitEvent) {
-	var hit *liveHit
-	for _, known := range r.hits {
-		if known.id == e.ID {
-			hit = known
-		}
-	}
+	hit := r.byID[e.ID]
 	if hit == nil {
 		hit = &liveHit{id: e.ID, target: clean(e.ID)}
 		r.hits = append(r.hits, hit)
+		r.byID[e.ID] = hit
+		r.sizes[hit.fault]++
 	}
 	if e.Hit != nil {
+		r.sizes[hit.fault]--
 		hit.fault, hit.target, hit.effect = clean(e.Hit.Fault), clean(e.Hit.Target), clean(e.Hit.Effect)
 		hit.at, hit.lasts = e.Hit.At, e.Hit.Lasts
+		r.sizes[hit.fault]++
 	}
 	hit.step = e.Step
 	switch e.Step {
@@ -152,6 +156,22 @@ func (r *liveRun) hit(at time.Time, e experiments.HitEvent) {
 	case experiments.Failed, experiments.Stuck:
 		hit.error = clean(e.Error)
 	}
+}
+
+// find counts what became of a hit of a fault that has many: as notes, they would only
+// put out each other. It gives false for any other event.
+func (r *liveRun) find(e experiments.Event) bool {
+	hit := r.byID[e.Name]
+	if e.Finding == nil || hit == nil || r.sizes[hit.fault] <= crowdFrom {
+		return false
+	}
+	found := r.found[hit.fault]
+	if found == nil {
+		found = newTally()
+		r.found[hit.fault] = found
+	}
+	found.add(findingWord(e.Finding))
+	return true
 }
 
 func (r *liveRun) judgement(now *liveHypothesis) {
