@@ -321,44 +321,55 @@ func BenchmarkPodKills(b *testing.B) {
     min_ready = 0
   }
 `, kills))
-	var ours, raw []float64
-	for b.Loop() {
-		for range rounds {
-			list := bed.pods("shop", "app=shop")
-			took := timed(b, func() error {
-				bed.abreast(workers, kills, func(i int) error {
-					body := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":%q}}`, list[i].UID)
-					_, err := bed.call(http.MethodDelete, "/api/v1/namespaces/shop/pods/"+list[i].Name, "application/json", body)
-					return err
-				})
-				return nil
+	bare := func() float64 {
+		list := bed.pods("shop", "app=shop")
+		took := timed(b, func() error {
+			bed.abreast(workers, kills, func(i int) error {
+				body := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":%q}}`, list[i].UID)
+				_, err := bed.call(http.MethodDelete, "/api/v1/namespaces/shop/pods/"+list[i].Name, "application/json", body)
+				return err
 			})
-			raw = append(raw, kills/took.Seconds())
-			bed.settled("shop", "shop", pods)
-			result := bed.quietly(path)
-			var first, last time.Time
-			for _, hit := range result.Hits {
-				for _, step := range hit.Steps {
-					if step.Step == experiments.Intended && (first.IsZero() || step.At.Before(first)) {
-						first = step.At
-					}
-				}
-				if hit.Injected.After(last) {
-					last = hit.Injected
+			return nil
+		})
+		bed.settled("shop", "shop", pods)
+		return kills / took.Seconds()
+	}
+	gameday := func() float64 {
+		result := bed.quietly(path)
+		var first, last time.Time
+		for _, hit := range result.Hits {
+			for _, step := range hit.Steps {
+				if step.Step == experiments.Intended && (first.IsZero() || step.At.Before(first)) {
+					first = step.At
 				}
 			}
-			if len(result.Hits) != kills || last.IsZero() {
-				b.Fatalf("%d hits", len(result.Hits))
+			if hit.Injected.After(last) {
+				last = hit.Injected
 			}
-			ours = append(ours, kills/last.Sub(first).Seconds())
-			bed.settled("shop", "shop", pods)
+		}
+		if len(result.Hits) != kills || last.IsZero() {
+			b.Fatalf("%d hits", len(result.Hits))
+		}
+		bed.settled("shop", "shop", pods)
+		return kills / last.Sub(first).Seconds()
+	}
+	var ours, raw, slower []float64
+	for b.Loop() {
+		for round := range rounds {
+			var o, r float64
+			if round%2 == 0 { // whoever comes second finds the cluster as the other left it
+				r, o = bare(), gameday()
+			} else {
+				o, r = gameday(), bare()
+			}
+			ours, raw, slower = append(ours, o), append(raw, r), append(slower, r/o)
 		}
 	}
-	per := func(rate float64) float64 { return 1000 / rate }
 	show(b,
 		figure{"pods killed a second p50", "/s", quantile(ours, 0.5), quantile(raw, 0.5), 0},
-		// At least 90% of the loop's pods a second: no more than 1/0.9 of its time for each.
-		figure{"time for each pod p50", "ms", per(quantile(ours, 0.5)), per(quantile(raw, 0.5)), per(quantile(raw, 0.5)) / 0.9},
+		// At least 90% of the loop's pods a second: no more than 1/0.9 of its time. Of the
+		// rounds side by side, as the machine is not equally fast all the time.
+		figure{"time for a pod beside the loop's p50", "x", quantile(slower, 0.5), 1, 1 / 0.9},
 	)
 }
 

@@ -98,7 +98,7 @@ func show(b *testing.B, figures ...figure) {
 	for _, f := range figures {
 		ratio, note := "-", ""
 		if f.raw > 0 {
-			ratio = fmt.Sprintf("%.1f", f.ours/f.raw)
+			ratio = fmt.Sprintf("%.2f", f.ours/f.raw)
 		}
 		if f.target > 0 {
 			note = "  met"

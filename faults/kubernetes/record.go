@@ -134,33 +134,48 @@ func read(h experiments.Hit) (record, *kube.Client, error) {
 	return ways.read(h)
 }
 
-// routes are the ways to clusters that were found already. Finding one reads the
-// kubeconfig anew, which for hundreds of hits takes longer than the calls themselves.
-// It is safe for concurrent use.
+// routes are the ways to clusters that were found already, and the records that were
+// read. Finding a way reads the kubeconfig anew, which for hundreds of hits takes longer
+// than the calls themselves. It is safe for concurrent use.
 type routes struct {
-	mu    sync.Mutex
-	known map[string]*kube.Client
+	mu      sync.Mutex
+	clients map[string]*kube.Client // by how the cluster is reached
+	records map[string]recorded     // by the record as it is stored
 }
 
+// recorded is a record that was read, which nobody changes, and the way to its cluster.
+type recorded struct {
+	record
+	client *kube.Client
+}
+
+// mostRecorded is how many records are kept.
+const mostRecorded = 2048
+
 func (w *routes) read(h experiments.Hit) (record, *kube.Client, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if known, there := w.records[string(h.Spec)]; there {
+		return known.record, known.client, nil
+	}
 	r, err := parse(h)
 	if err != nil {
 		return r, nil, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	key := fmt.Sprint(r.Reach)
-	if client := w.known[key]; client != nil {
-		return r, client, nil
+	client := w.clients[key]
+	if client == nil {
+		if client, err = kube.Dial(r.Reach); err != nil {
+			return r, nil, err
+		}
 	}
-	client, err := kube.Dial(r.Reach)
-	if err != nil {
-		return r, nil, err
+	if w.clients == nil {
+		w.clients = map[string]*kube.Client{}
 	}
-	if w.known == nil {
-		w.known = map[string]*kube.Client{}
+	if w.records == nil || len(w.records) == mostRecorded {
+		w.records = map[string]recorded{}
 	}
-	w.known[key] = client
+	w.clients[key], w.records[string(h.Spec)] = client, recorded{r, client}
 	return r, client, nil
 }
 

@@ -93,6 +93,7 @@ func newClient(config *rest.Config, reach Reach) (*Client, error) {
 	config.UserAgent = "gameday"
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return gathering{next} })
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the way to Kubernetes at %s: %w", config.Host, err)
