@@ -289,6 +289,7 @@ func TestARunnerThatDiesAtAnyPointLeavesTheWorldAsItWas(t *testing.T) {
 }
 
 func TestANewRunRefusesToStartOnTopOfWhatADeadOneLeft(t *testing.T) {
+	t.Parallel()
 	w := newCrashWorld(t)
 	home := t.TempDir()
 	before := w.snapshot()

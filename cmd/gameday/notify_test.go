@@ -315,6 +315,7 @@ func actionsOf(b *inbox) string {
 // TestTheWatchdogResolvesTheIncidentOfADeadRun kills the runner while its incident is
 // open. The key was given on the command line, and stands in no file.
 func TestTheWatchdogResolvesTheIncidentOfADeadRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pager := newInbox(t, nil)
 	w.onCall(pager.URL)
@@ -337,6 +338,7 @@ func TestTheWatchdogResolvesTheIncidentOfADeadRun(t *testing.T) {
 // TestRecoverTellsOfTheIncidentOfADeadRun kills the watchdog too. Without the key the
 // incident cannot be resolved, and is named; with it, it is.
 func TestRecoverTellsOfTheIncidentOfADeadRun(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		flags   []string
@@ -375,6 +377,7 @@ func TestRecoverTellsOfTheIncidentOfADeadRun(t *testing.T) {
 }
 
 func TestPlanAndValidateTellNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	all := newInbox(t, nil)
 	w.told("notify \"webhook\" \"hook\" {\n  url = \"" + all.URL + "\"\n}\nnotify \"metrics\" \"scraped\" {\n  listen = \"127.0.0.1:0\"\n}\n")

@@ -168,6 +168,7 @@ func (w *clusterWorld) age(t *testing.T, namespace, name string, by time.Duratio
 }
 
 func TestWhatARunLeftOnAClusterIsMendedFromAnotherMachineWithoutAJournal(t *testing.T) {
+	t.Parallel()
 	w := newBrokenWorld(t)
 	w.dies(t)
 	home, kubeconfig := w.elsewhere()
@@ -217,6 +218,7 @@ func (w *clusterWorld) runOf(t *testing.T, ref kube.Ref) string {
 
 // A machine whose clock is minutes ahead takes every lease for one that has run out.
 func TestARunThatGoesOnIsLeftAloneThoughItsClockIsAnother(t *testing.T) {
+	t.Parallel()
 	w := newBrokenWorld(t)
 	home, kubeconfig := w.elsewhere()
 	w.age(t, w.namespace, "gameday", 5*time.Minute)
@@ -240,6 +242,7 @@ func (w *clusterWorld) forge(t *testing.T, ref kube.Ref, run, annotation string)
 }
 
 func TestMarksThatWereForgedDoNoHarm(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	w.deploy("shop", 2)
 	w.deploy("other", 2)
@@ -312,6 +315,7 @@ func TestMarksThatWereForgedDoNoHarm(t *testing.T) {
 }
 
 func TestWhatMayNotBeLookedAtIsNotTakenForWhole(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	kubeconfig := w.account(t, "blind", nil)
 	p := gameday(t, t.TempDir(), "recover", "--cluster", "--kubeconfig", kubeconfig, "--namespace", w.namespace)

@@ -244,6 +244,7 @@ func TestAnImpossibleFactorIsReplacedByWhatCanFire(t *testing.T) {
 }
 
 func TestRulesAreTheSameEachTime(t *testing.T) {
+	t.Parallel()
 	var before string
 	for range 3 {
 		var stdout, stderr bytes.Buffer
