@@ -63,7 +63,7 @@ func TestANewFaultTakesWhatItsDocumentSays(t *testing.T) {
 	vet.ends(5*time.Minute, 0)
 
 	program := filepath.Join(dir, "gameday")
-	if output, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
+	if output, err := exec.Command("nice", "go", "build", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	launch(t, program, "explain", "fault", "disk_fill").ends(20*time.Second, 0, "How much room to take", `fault "disk_fill" "less-room"`)

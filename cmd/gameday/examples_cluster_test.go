@@ -22,6 +22,7 @@ import (
 
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
 	"github.com/gameday-sh/gameday/internal/cluster"
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
@@ -57,6 +58,7 @@ func clusterWorlds(parent *testing.T) map[string]func(*testing.T) ([]string, fun
 		"cluster": (*exampleCluster).everything,
 	} {
 		worlds[name] = func(t *testing.T) ([]string, func(string)) {
+			clustertest.Seat(t)
 			c, err := start()
 			if err != nil {
 				t.Fatal(err)

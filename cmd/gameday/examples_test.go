@@ -35,11 +35,8 @@ var worlds = map[string]func(*testing.T) (flags []string, after func(output stri
 
 var verdictComment = regexp.MustCompile(`(?m)^# Verdict: ([a-z]+)$`)
 
-// It is not for slow to delay: its own cluster and those of other tests are too much at once.
 func TestEachShippedExampleEndsAsItSays(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs whole game days")
-	}
+	slow(t)
 	files, err := fs.Glob(scenarios.Examples, "examples/*.hcl")
 	if err != nil {
 		t.Fatal(err)

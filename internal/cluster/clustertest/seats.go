@@ -16,7 +16,7 @@ import (
 // seats is how many tests use simulated clusters at a time, on this machine. Tests that
 // wait for something else may be many at once; but an API server that many hit at once on
 // a few cores stands still for seconds, and tests fail that no fault of theirs failed.
-const seats = 4
+const seats = 3
 
 // taken are the tests of this process that have a seat.
 var taken sync.Map // name: true
