@@ -57,9 +57,9 @@ func TestANewFaultTakesWhatItsDocumentSays(t *testing.T) {
 	}
 	write(t, overlay, string(text))
 
-	tests := launch(t, "go", "test", "-overlay", overlay, "-v", "-run", "TestEveryFaultKeepsItsPromises/disk_fill", "github.com/gameday-sh/gameday/faults")
+	tests := launch(t, "nice", "go", "test", "-overlay", overlay, "-v", "-run", "TestEveryFaultKeepsItsPromises/disk_fill", "github.com/gameday-sh/gameday/faults")
 	tests.ends(5*time.Minute, 0, `(?m)^    --- PASS: TestEveryFaultKeepsItsPromises/disk_fill `, `--- PASS: TestEveryFaultKeepsItsPromises/disk_fill/revert_works_from_the_journal`)
-	vet := launch(t, "go", "vet", "-overlay", overlay, "github.com/gameday-sh/gameday/faults/...")
+	vet := launch(t, "nice", "go", "vet", "-overlay", overlay, "github.com/gameday-sh/gameday/faults/...")
 	vet.ends(5*time.Minute, 0)
 
 	program := filepath.Join(dir, "gameday")
