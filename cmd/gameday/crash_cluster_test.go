@@ -160,7 +160,7 @@ func (s *crashShop) settle(home string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		live, err := dir.Live()
 		if err != nil {
 			s.t.Fatal(err)

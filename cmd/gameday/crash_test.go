@@ -193,7 +193,7 @@ func (w *crashWorld) settle(home string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if len(live) == 0 {
 			return
 		}
