@@ -20,6 +20,7 @@ import (
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/cluster"
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
@@ -79,9 +80,11 @@ func app(name string, replicas int32) *appsv1.Deployment {
 }
 
 func TestKubernetesOnARealControlPlane(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	clustertest.Seat(t)
 	c, err := cluster.ControlPlane(t.Context(), cluster.Options{Dir: filepath.Join(t.TempDir(), "cluster"), Bound: true, Nodes: 2, Progress: os.Stderr})
 	do(t, err)
 	t.Cleanup(func() { do(t, c.Stop()) })
