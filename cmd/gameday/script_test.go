@@ -80,6 +80,7 @@ func printToxics() {
 // healthy web server at $FRONT, a toxiproxy-server at $TOXIPROXY with a proxy
 // "payments" in front of that server, and a state folder of its own.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		// Its own folder would stay where not all scripts are run.
