@@ -175,7 +175,9 @@ func TestKubernetesOnARealControlPlane(t *testing.T) {
 				}
 				pods = corev1.PodList{}
 				do(t, client.Get(t.Context(), kube.Pods.In("shop", ""), &pods))
-				pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil || len(pod.Status.ContainerStatuses) == 0 })
+				pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
+					return pod.DeletionTimestamp != nil || len(pod.Status.ContainerStatuses) == 0
+				})
 			}
 			status := pods.Items[0].Status
 			status.ContainerStatuses[0].RestartCount += 2
