@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,10 +21,9 @@ func TestContainerKillKeepsItsPromises(t *testing.T) {
 	if os.Getenv("GAMEDAY_TEST_NODE") == "" {
 		t.Skip("needs a real node: make e2e")
 	}
-	built := 0
-	conformance.Run(t, conformance.World{Kind: "container_kill", Build: func(t *testing.T) conformance.Target {
-		built++
-		return containers(t, fmt.Sprintf("promises-%d", built))
+	var built atomic.Int64
+	conformance.Run(t, conformance.World{Kind: "container_kill", Parallel: true, Build: func(t *testing.T) conformance.Target {
+		return containers(t, fmt.Sprintf("promises-%d", built.Add(1)))
 	}})
 }
 

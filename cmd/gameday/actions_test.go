@@ -28,6 +28,7 @@ func reported(t *testing.T, store history.Store, name, scenario string, daysAgo 
 }
 
 func TestOpenActionItemsAreListedAcrossRunsUntilTheirReTestHolds(t *testing.T) {
+	t.Parallel()
 	for kind, open := range map[string]func(t *testing.T) (history.Store, []string){
 		"folder": func(t *testing.T) (history.Store, []string) {
 			home := t.TempDir()

@@ -57,13 +57,13 @@ func TestANewFaultTakesWhatItsDocumentSays(t *testing.T) {
 	}
 	write(t, overlay, string(text))
 
-	tests := launch(t, "go", "test", "-overlay", overlay, "-v", "-run", "TestEveryFaultKeepsItsPromises/disk_fill", "github.com/gameday-sh/gameday/faults")
+	tests := launch(t, "nice", "go", "test", "-overlay", overlay, "-v", "-run", "TestEveryFaultKeepsItsPromises/disk_fill", "github.com/gameday-sh/gameday/faults")
 	tests.ends(5*time.Minute, 0, `(?m)^    --- PASS: TestEveryFaultKeepsItsPromises/disk_fill `, `--- PASS: TestEveryFaultKeepsItsPromises/disk_fill/revert_works_from_the_journal`)
-	vet := launch(t, "go", "vet", "-overlay", overlay, "github.com/gameday-sh/gameday/faults/...")
+	vet := launch(t, "nice", "go", "vet", "-overlay", overlay, "github.com/gameday-sh/gameday/faults/...")
 	vet.ends(5*time.Minute, 0)
 
 	program := filepath.Join(dir, "gameday")
-	if output, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
+	if output, err := exec.Command("nice", "go", "build", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	launch(t, program, "explain", "fault", "disk_fill").ends(20*time.Second, 0, "How much room to take", `fault "disk_fill" "less-room"`)

@@ -33,6 +33,7 @@ scenario "kill" {
 // A kill is one call, which answers with no more than what proves it: whatever else is
 // asked from the first to the last would make many take longer than they have to.
 func TestKillingManyPodsMakesOneCallForEach(t *testing.T) {
+	t.Parallel()
 	const pods = 40
 	w := newClusterWorld(t)
 	startBed(t).Deployment(t, w.namespace, "shop", pods) // of pods that take a second to end

@@ -26,8 +26,8 @@ func TestARunnerThatDiesAtAnyPointLeavesTheClusterAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := newCrashShop(t, program)
-	points := first.points()
+	points := 0
+	t.Run("points", func(t *testing.T) { points = newCrashShop(t, program).points() })
 	t.Logf("%d points", points)
 	if points < 40 {
 		t.Fatalf("only %d crash points", points)
@@ -160,7 +160,7 @@ func (s *crashShop) settle(home string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		live, err := dir.Live()
 		if err != nil {
 			s.t.Fatal(err)

@@ -193,7 +193,7 @@ func (w *crashWorld) settle(home string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if len(live) == 0 {
 			return
 		}
@@ -289,6 +289,7 @@ func TestARunnerThatDiesAtAnyPointLeavesTheWorldAsItWas(t *testing.T) {
 }
 
 func TestANewRunRefusesToStartOnTopOfWhatADeadOneLeft(t *testing.T) {
+	t.Parallel()
 	w := newCrashWorld(t)
 	home := t.TempDir()
 	before := w.snapshot()

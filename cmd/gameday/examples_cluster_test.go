@@ -8,11 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,35 +18,22 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
-	"github.com/gameday-sh/gameday/internal/cluster"
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
-// exampleCluster is the control plane with simulated nodes that the examples for
-// clusters share. Each has a namespace and nodes of its own.
+// exampleCluster is the control plane with simulated nodes that all tests share. Each
+// example has a namespace and nodes of its own.
 type exampleCluster struct {
+	shared     *clustertest.Cluster
 	kubeconfig string
 	host       string
 	http       *http.Client
 	client     *kube.Client
 }
 
-// clusterWorlds are the worlds of the examples for clusters. The cluster is started by
-// the first that runs, and stopped when all of them are over.
-func clusterWorlds(parent *testing.T) map[string]func(*testing.T) ([]string, func(string)) {
-	dir := filepath.Join(parent.TempDir(), "cluster")
-	start := sync.OnceValues(func() (*exampleCluster, error) {
-		c, err := cluster.ControlPlane(context.Background(), cluster.Options{Dir: dir, Bound: true, Nodes: 9, Progress: os.Stderr})
-		if err != nil {
-			return nil, err
-		}
-		parent.Cleanup(func() {
-			if err := c.Stop(); err != nil {
-				parent.Error(err)
-			}
-		})
-		return newExampleCluster(c.Kubeconfig)
-	})
+// clusterWorlds are the worlds of the examples for clusters.
+func clusterWorlds() map[string]func(*testing.T) ([]string, func(string)) {
 	worlds := map[string]func(*testing.T) ([]string, func(string)){}
 	for name, world := range map[string]func(*exampleCluster, *testing.T) ([]string, func(string)){
 		"kill-pods": (*exampleCluster).killPods, "drain-node": (*exampleCluster).drainNode, "drain-node-pdb": (*exampleCluster).drainNodePDB,
@@ -57,10 +41,7 @@ func clusterWorlds(parent *testing.T) map[string]func(*testing.T) ([]string, fun
 		"cluster": (*exampleCluster).everything,
 	} {
 		worlds[name] = func(t *testing.T) ([]string, func(string)) {
-			c, err := start()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := newExampleCluster(t)
 			flags, after := world(c, t)
 			return append([]string{"--var", "kubeconfig=" + c.kubeconfig}, flags...), func(output string) {
 				after(output)
@@ -71,21 +52,18 @@ func clusterWorlds(parent *testing.T) map[string]func(*testing.T) ([]string, fun
 	return worlds
 }
 
-func newExampleCluster(kubeconfig string) (*exampleCluster, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+func newExampleCluster(t *testing.T) *exampleCluster {
+	t.Helper()
+	shared := startBed(t)
+	config, err := clientcmd.BuildConfigFromFlags("", shared.Kubeconfig)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	c := &exampleCluster{kubeconfig: kubeconfig, host: config.Host}
+	c := &exampleCluster{shared: shared, kubeconfig: shared.Kubeconfig, host: config.Host, client: dial(t, shared.Kubeconfig)}
 	if c.http, err = rest.HTTPClientFor(config); err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	connection := &kube.Kubernetes{Kubeconfig: kubeconfig}
-	if err := connection.Open(context.Background()); err != nil {
-		return nil, err
-	}
-	c.client, err = connection.Client()
-	return c, err
+	return c
 }
 
 // post creates an object.
@@ -121,7 +99,7 @@ func (c *exampleCluster) deploy(t *testing.T, namespace, name, label string, rep
 		"metadata": object{"name": name},
 		"spec": object{"replicas": replicas, "selector": object{"matchLabels": labels}, "template": object{
 			"metadata": object{"labels": labels},
-			"spec":     object{"affinity": affinity, "containers": []object{{"name": "main", "image": "example.invalid/app:1"}}},
+			"spec":     object{"affinity": affinity, "tolerations": []object{{"key": "own", "operator": "Exists"}}, "containers": []object{{"name": "main", "image": "example.invalid/app:1"}}},
 		}},
 	})
 	poll(t, text("the pods of "+namespace), func() bool { return len(c.ready(t.Context(), namespace, label)) == replicas })
@@ -204,14 +182,15 @@ func (c *exampleCluster) untouched(t *testing.T, node string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if thing.At("spec", "unschedulable") != nil || thing.At("metadata", "labels", "gameday.sh/run") != nil || thing.At("spec", "taints") != nil {
+	taints, _ := thing.At("spec", "taints").([]any) // one of its own, which it had before
+	if thing.At("spec", "unschedulable") != nil || thing.At("metadata", "labels", "gameday.sh/run") != nil || len(taints) != 1 {
 		t.Errorf("node %s is left as %v, %v", node, thing.At("spec"), thing.At("metadata", "labels"))
 	}
 }
 
 func (c *exampleCluster) killPods(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "checkout", "app=checkout", 4, "kwok-0")
+	namespace, node := namespaceOf(t), c.shared.Node(t)
+	c.deploy(t, namespace, "checkout", "app=checkout", 4, node)
 	before := c.ready(t.Context(), namespace, "app=checkout")
 	return []string{"--var", "namespace=" + namespace, "--var", "selector=app=checkout", "--var", "service_url=" + c.service(t, namespace, "app=checkout")}, func(output string) {
 		lost := 0
@@ -224,56 +203,56 @@ func (c *exampleCluster) killPods(t *testing.T) ([]string, func(string)) {
 		if lost != 2 || len(now) != 4 {
 			t.Errorf("%d pods were lost, %d are there", lost, len(now))
 		}
-		says(t, output, `two-pods injected: .* \(seen: pod kill-pods/checkout-\S+ \(UID \S+, on node kwok-0\) is (gone|ending)\)`,
+		says(t, output, `two-pods injected: .* \(seen: pod kill-pods/checkout-\S+ \(UID \S+, on node `+node+`\) is (gone|ending)\)`,
 			`fault two-pods: pod checkout-\S+ \(UID \S+\) replaces checkout-\S+, \S+ after the hit`,
-			`fault two-pods: pod checkout-\S+ is ready on node kwok-0, \S+ after the hit`)
+			`fault two-pods: pod checkout-\S+ is ready on node `+node+`, \S+ after the hit`)
 	}
 }
 
 func (c *exampleCluster) drainNode(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "retail", "biz-app-id=retail", 3, "kwok-1", "kwok-2")
+	namespace, node, other := namespaceOf(t), c.shared.Node(t), c.shared.Node(t)
+	c.deploy(t, namespace, "retail", "biz-app-id=retail", 3, node, other)
 	c.budget(t, namespace, "retail", "biz-app-id=retail", 2, 1)
-	return []string{"--var", "namespace=" + namespace, "--var", "selector=biz-app-id=retail", "--var", "minimum=2", "--var", "node=kwok-1",
+	return []string{"--var", "namespace=" + namespace, "--var", "selector=biz-app-id=retail", "--var", "minimum=2", "--var", "node=" + node,
 			"--var", "service_url=" + c.service(t, namespace, "biz-app-id=retail")}, func(output string) {
 			for pod, node := range c.ready(t.Context(), namespace, "biz-app-id=retail") {
-				if node != "kwok-2" {
+				if node != other {
 					t.Errorf("pod %s is on %s", pod, node)
 				}
 			}
-			c.untouched(t, "kwok-1")
-			says(t, output, `maintenance injected: .*node kwok-1 is cordoned, and no pod that a drain evicts is left on it; evicted: drain-node/retail-`,
-				`maintenance mended: node kwok-1 \(seen: node kwok-1 is not cordoned, as before\)`)
+			c.untouched(t, node)
+			says(t, output, `maintenance injected: .*node `+node+` is cordoned, and no pod that a drain evicts is left on it; evicted: drain-node/retail-`,
+				`maintenance mended: node `+node+` \(seen: node `+node+` is not cordoned, as before\)`)
 		}
 }
 
 func (c *exampleCluster) drainNodePDB(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "my-app", "name=my-app", 3, "kwok-3")
+	namespace, node := namespaceOf(t), c.shared.Node(t)
+	c.deploy(t, namespace, "my-app", "name=my-app", 3, node)
 	c.budget(t, namespace, "my-app-pdb", "name=my-app", 3, 0)
 	before := c.ready(t.Context(), namespace, "name=my-app")
-	return []string{"--var", "namespace=" + namespace, "--var", "selector=name=my-app", "--var", "node=kwok-3"}, func(output string) {
+	return []string{"--var", "namespace=" + namespace, "--var", "selector=name=my-app", "--var", "node=" + node}, func(output string) {
 		for name := range before {
 			if c.ready(t.Context(), namespace, "name=my-app")[name] == "" {
 				t.Errorf("pod %s is gone", name)
 			}
 		}
-		c.untouched(t, "kwok-3")
+		c.untouched(t, node)
 		says(t, output, `disruption budget drain-node-pdb/my-app-pdb allows 0 to be down at once`, `3 of its 3 pods are healthy and 3 must stay`, "nothing was broken")
 	}
 }
 
 func (c *exampleCluster) podRecovery(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "nginx", "app=nginx", 3, "kwok-4")
+	namespace, node := namespaceOf(t), c.shared.Node(t)
+	c.deploy(t, namespace, "nginx", "app=nginx", 3, node)
 	return []string{"--var", "namespace=" + namespace}, func(output string) {
-		says(t, output, `nginx injected: .*pod pod-recovery/nginx-`, `fault nginx: pod nginx-\S+ is ready on node kwok-4, \S+ after the hit`)
+		says(t, output, `nginx injected: .*pod pod-recovery/nginx-`, `fault nginx: pod nginx-\S+ is ready on node `+node+`, \S+ after the hit`)
 	}
 }
 
 func (c *exampleCluster) serial(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "hello-kubernetes", "app=hello-kubernetes", 5, "kwok-5")
+	namespace, node := namespaceOf(t), c.shared.Node(t)
+	c.deploy(t, namespace, "hello-kubernetes", "app=hello-kubernetes", 5, node)
 	service := strings.Trim(strings.TrimPrefix(c.service(t, namespace, "app=hello-kubernetes"), "http://"), "/")
 	return []string{"--var", "namespace=" + namespace, "--var", "service=" + service, "--var", "listen=" + toxiproxytest.Address(t),
 			"--var", "long=2s", "--var", "pause=1s", "--var", "half=500ms", "--var", "kills=6s"}, func(output string) {
@@ -291,8 +270,8 @@ func (c *exampleCluster) serial(t *testing.T) ([]string, func(string)) {
 }
 
 func (c *exampleCluster) podtatoHead(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "podtato-main", "name=podtato-main", 2, "kwok-6")
+	namespace, node := namespaceOf(t), c.shared.Node(t)
+	c.deploy(t, namespace, "podtato-main", "name=podtato-main", 2, node)
 	return []string{"--var", "namespace=" + namespace, "--var", "every=2s", "--var", "duration=6s", "--var", "service_url=" + c.service(t, namespace, "name=podtato-main")}, func(output string) {
 		if kills := len(regexp.MustCompile(`fault podtato-main injected: `).FindAllString(output, -1)); kills != 3 {
 			t.Errorf("%d pods were deleted in 6 s, one every 2 s", kills)
@@ -301,12 +280,12 @@ func (c *exampleCluster) podtatoHead(t *testing.T) ([]string, func(string)) {
 }
 
 func (c *exampleCluster) everything(t *testing.T) ([]string, func(string)) {
-	namespace := namespaceOf(t)
-	c.deploy(t, namespace, "checkout", "app=checkout", 4, "kwok-7", "kwok-8")
-	return []string{"--var", "namespace=" + namespace, "--var", "workload=deployment/checkout", "--var", "selector=app=checkout", "--var", "node=kwok-7"}, func(output string) {
-		c.untouched(t, "kwok-7")
-		says(t, output, "evicted injected", "scaled-down mended", "no-room mended", "cut-off mended", `closed-node injected: .*node kwok-7 is cordoned`,
-			`tainted-node injected: .*the taint gameday.sh/fault:NoSchedule is on node kwok-7`, "restarted injected", `fault restarted: the rollout of deployment cluster/checkout is complete: 4 pods new and ready, \S+ after the hit`, `broken-image injected: .*has the image gameday.invalid/broken:1 \(was example.invalid/app:1\)`,
+	namespace, node, other := namespaceOf(t), c.shared.Node(t), c.shared.Node(t)
+	c.deploy(t, namespace, "checkout", "app=checkout", 4, node, other)
+	return []string{"--var", "namespace=" + namespace, "--var", "workload=deployment/checkout", "--var", "selector=app=checkout", "--var", "node=" + node}, func(output string) {
+		c.untouched(t, node)
+		says(t, output, "evicted injected", "scaled-down mended", "no-room mended", "cut-off mended", `closed-node injected: .*node `+node+` is cordoned`,
+			`tainted-node injected: .*the taint gameday.sh/fault:NoSchedule is on node `+node, "restarted injected", `fault restarted: the rollout of deployment cluster/checkout is complete: 4 pods new and ready, \S+ after the hit`, `broken-image injected: .*has the image gameday.invalid/broken:1 \(was example.invalid/app:1\)`,
 			`broken-image mended`)
 	}
 }

@@ -41,6 +41,7 @@ func ranBefore(t *testing.T, home string, by time.Duration) {
 }
 
 func TestTheGateAsksForFreshness(t *testing.T) {
+	t.Parallel()
 	scenario := filepath.Join(t.TempDir(), "brief.hcl")
 	write(t, scenario, briefly)
 	home := filepath.Join(t.TempDir(), "state")

@@ -144,6 +144,7 @@ scenario "gone" {
 `
 
 func TestTheGateReadsRealBudgets(t *testing.T) {
+	t.Parallel()
 	prometheus := pastAndPresent(t)
 	dir, home := t.TempDir(), t.TempDir()
 	file := filepath.Join(dir, "shop.hcl")

@@ -37,6 +37,7 @@ scenario "brief" {
 `
 
 func TestATeamSharesItsRunsInPostgreSQL(t *testing.T) {
+	t.Parallel()
 	address := postgrestest.Start(t)
 	scenario := filepath.Join(t.TempDir(), "brief.hcl")
 	write(t, scenario, briefly)
@@ -88,6 +89,7 @@ func runNames(t *testing.T, homes ...string) []string {
 }
 
 func TestAStoreThatIsAwayChangesNoVerdict(t *testing.T) {
+	t.Parallel()
 	scenario := filepath.Join(t.TempDir(), "brief.hcl")
 	write(t, scenario, briefly)
 	home := filepath.Join(t.TempDir(), "state")
@@ -117,6 +119,7 @@ func TestARunThatIsWorseThanItsBaselineFails(t *testing.T) {
 }
 
 func TestRunsAreFilteredAndWrongFiltersAreNamed(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	dir, err := state.Open(home)
 	if err != nil {

@@ -70,6 +70,7 @@ func TestWhatIsImportedGoesTheWholeWay(t *testing.T) {
 // A subquery of 5m sees at its next step only what happened: what would fire after 6m
 // fires after 10m.
 func TestTheTestsOfRulesAllowForTheStepOfASubquery(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "slos.hcl")
 	write(t, path, `prometheus {
@@ -113,6 +114,7 @@ func filledIn(t *testing.T, path string, fill ...string) {
 
 // A block that import keeps as a comment needs nothing but what it says is missing.
 func TestWhatImportKeepsToBeFinishedIsValidOnceItIs(t *testing.T) {
+	t.Parallel()
 	cases := filepath.Join("..", "..", "internal", "imports", "testdata", "plain")
 	for name, fill := range map[string][]string{
 		"user-journeys.yaml": {"https://...", "https://shop.example.com/"},

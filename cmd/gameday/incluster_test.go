@@ -61,6 +61,7 @@ func (n nodeBed) ran(name, scenario string) (code, said string) {
 // Within a cluster, gameday finds the API server by its pod's service account. It
 // leaves the namespace alone that it is in.
 func TestRealRunnerInsideOfTheCluster(t *testing.T) {
+	t.Parallel()
 	victims := realNode(t, "victims")
 	url := victims.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := victims.pods("checkout")

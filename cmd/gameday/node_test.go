@@ -69,6 +69,7 @@ spec:
 // A partition is seen by whoever is cut off: the front's pods, which ask the
 // warehouse for each request. What else they ask goes on.
 func TestRealPartition(t *testing.T) {
+	t.Parallel()
 	n := realNode(t, "partitions")
 	n.policies()
 	warehouse := n.deploy(nodeShop{name: "warehouse", replicas: 1})
@@ -96,6 +97,7 @@ func TestRealPartition(t *testing.T) {
 }
 
 func TestRealContainerIsKilled(t *testing.T) {
+	t.Parallel()
 	n := realNode(t, "containers")
 	url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := n.pods("checkout")
@@ -124,6 +126,7 @@ func TestRealContainerIsKilled(t *testing.T) {
 // An image without kill, and a signal that the kernel keeps from process 1, are errors
 // that say so, and that do not take half a minute.
 func TestRealContainerThatCannotBeKilled(t *testing.T) {
+	t.Parallel()
 	n := realNode(t, "unkillable")
 	url := n.deploy(nodeShop{name: "bare", image: cluster.BareImage, replicas: 2})
 	run, _ := n.try(url, "container_kill", true, "selector = \"app=bare\"\n    wait = \"10m\"")
@@ -142,6 +145,7 @@ func TestRealContainerThatCannotBeKilled(t *testing.T) {
 }
 
 func TestRealPodFailsAndComesBack(t *testing.T) {
+	t.Parallel()
 	n := realNode(t, "failing")
 	url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 	before := n.pods("checkout")
@@ -172,6 +176,7 @@ func TestRealPodFailsAndComesBack(t *testing.T) {
 // However a pod is told to end, its Service goes on answering, and a new pod takes its
 // place. A budget stops an eviction before anything is touched.
 func TestRealPodsEndAsTold(t *testing.T) {
+	t.Parallel()
 	n := realNode(t, "endings")
 	url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 	for _, it := range []struct{ name, kind, attributes string }{
@@ -216,8 +221,11 @@ func TestRealPodsEndAsTold(t *testing.T) {
 	run.ends(time.Minute, 5, "disruption budget endings/checkout allows 0")
 }
 
+// A drain takes the pods of every test from the node: it is alone there, as those that
+// are parallel begin after it.
 func TestRealWorkloadsSeenThroughTheirService(t *testing.T) {
 	t.Run("rollout_restart", func(t *testing.T) {
+		t.Parallel()
 		n := realNode(t, "restarts")
 		url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 		before := n.pods("checkout")
@@ -234,6 +242,7 @@ func TestRealWorkloadsSeenThroughTheirService(t *testing.T) {
 		})
 	})
 	t.Run("deployment_scale to nothing", func(t *testing.T) {
+		t.Parallel()
 		n := realNode(t, "scales")
 		url := n.deploy(nodeShop{name: "checkout", replicas: 2})
 		run, out := n.try(url, "deployment_scale", true, "workload = \"deployment/checkout\"\n    replicas = 0\n    duration = \"6s\"")

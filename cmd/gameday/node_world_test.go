@@ -32,7 +32,8 @@ func realNode(t *testing.T, namespace string) nodeBed {
 	n := nodeBed{t, namespace}
 	n.kubectl("", "create", "namespace", namespace)
 	n.kubectl("", "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
-	t.Cleanup(func() { n.kubectl("", "delete", "namespace", namespace) })
+	// The node ends with the tests: nobody has to wait for the namespace's end.
+	t.Cleanup(func() { n.kubectl("", "delete", "namespace", namespace, "--wait=false") })
 	return n
 }
 

@@ -223,7 +223,12 @@ notify "smtp" "silent" {
 // TestSecretsOfReceiversReachNoFile looks for them, in any form, in everything that a run
 // leaves, and in what was sent to others.
 func TestSecretsOfReceiversReachNoFile(t *testing.T) {
+	t.Parallel()
 	const token, key, password = "s3same/open+you=", "fedcba9876543210fedcba9876543210", "pa55 word&more"
+	program, err := gamedayProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := newWorld(t)
 	all := newInbox(t, nil)
 	w.told(`
@@ -248,8 +253,9 @@ notify "webhook" "hook" {
   signing_secret = env("MAIL_PASSWORD")
 }
 `)
-	t.Setenv("MAIL_PASSWORD", password)
-	run := w.run("--var", "hook="+all.URL+"/services/"+token, "--var", "key="+key)
+	w.last = launch(t, "/usr/bin/env", "MAIL_PASSWORD="+password, program, "run", "--state", w.home, "--var", "front="+w.front, "--var", "toxiproxy="+w.toxiproxy,
+		"--var", "hook="+all.URL+"/services/"+token, "--var", "key="+key, w.scenario)
+	run := w.last
 	w.broken()
 	run.signal(syscall.SIGINT)
 	run.ends(time.Minute, 3)
@@ -258,7 +264,7 @@ notify "webhook" "hook" {
 		t.Fatalf("nobody was told: %s", got)
 	}
 	texts := map[string]string{"the screen": run.said.String()}
-	err := filepath.WalkDir(w.home, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(w.home, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			text, reading := os.ReadFile(path)
 			texts[path], err = string(text), reading
@@ -315,6 +321,7 @@ func actionsOf(b *inbox) string {
 // TestTheWatchdogResolvesTheIncidentOfADeadRun kills the runner while its incident is
 // open. The key was given on the command line, and stands in no file.
 func TestTheWatchdogResolvesTheIncidentOfADeadRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pager := newInbox(t, nil)
 	w.onCall(pager.URL)
@@ -337,6 +344,7 @@ func TestTheWatchdogResolvesTheIncidentOfADeadRun(t *testing.T) {
 // TestRecoverTellsOfTheIncidentOfADeadRun kills the watchdog too. Without the key the
 // incident cannot be resolved, and is named; with it, it is.
 func TestRecoverTellsOfTheIncidentOfADeadRun(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		flags   []string
@@ -375,6 +383,7 @@ func TestRecoverTellsOfTheIncidentOfADeadRun(t *testing.T) {
 }
 
 func TestPlanAndValidateTellNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	all := newInbox(t, nil)
 	w.told("notify \"webhook\" \"hook\" {\n  url = \"" + all.URL + "\"\n}\nnotify \"metrics\" \"scraped\" {\n  listen = \"127.0.0.1:0\"\n}\n")

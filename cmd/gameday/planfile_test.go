@@ -35,6 +35,7 @@ func forgePlan(t *testing.T, path string, change func(*planFile)) string {
 // A plan file holds records of hits, with commands in them. Only what the scenario
 // itself says is ever run.
 func TestAPlanFileRunsNothingThatItsScenarioDoesNotSay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	good, evil := filepath.Join(dir, "good"), filepath.Join(dir, "evil")
 	scenario := filepath.Join(dir, "exec.hcl")
@@ -151,6 +152,7 @@ func killed(t *testing.T, home string) (places []int, targets []string) {
 }
 
 func TestAPlanOfPodsIsCarriedOutOrSaysWhichPodIsGone(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	w.deploy("shop", 6)
 	w.deploy("stock", 2)

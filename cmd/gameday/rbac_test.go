@@ -152,6 +152,7 @@ func without(t *testing.T, list []document, visit func(missing string, less []do
 }
 
 func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	nodes := []string{w.node(), w.node(), w.node()}
 	startBed(t).NamedNamespace(t, w.namespace+"-empty")
@@ -205,6 +206,7 @@ func TestThePrintedRolesAreEnoughAndNotOneRightIsTooMany(t *testing.T) {
 // With the rights that can be left out, a hit is followed by watches and Kubernetes' events
 // are told; without them it is followed all the same.
 func TestOptionalRightsAreMarkedAndGoodFor(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	w.deploy("shop", 3)
 	scenario := w.scenario(killsMany, "all       = true", "count = 1")
@@ -273,6 +275,7 @@ scenario "kill" {
 `
 
 func TestTheAdmissionPolicyHoldsEvenAnAdministratorToNamespacesThatOptedIn(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	node := w.node()
 	w.deploy("shop", 3)

@@ -169,6 +169,7 @@ func (w *clusterWorld) age(t *testing.T, namespace, name string, by time.Duratio
 }
 
 func TestWhatARunLeftOnAClusterIsMendedFromAnotherMachineWithoutAJournal(t *testing.T) {
+	t.Parallel()
 	w := newBrokenWorld(t)
 	w.dies(t)
 	home, kubeconfig := w.elsewhere()
@@ -258,6 +259,7 @@ func (w *clusterWorld) runOf(t *testing.T, ref kube.Ref) string {
 
 // A machine whose clock is minutes ahead takes every lease for one that has run out.
 func TestARunThatGoesOnIsLeftAloneThoughItsClockIsAnother(t *testing.T) {
+	t.Parallel()
 	w := newBrokenWorld(t)
 	home, kubeconfig := w.elsewhere()
 	w.age(t, w.namespace, "gameday", 5*time.Minute)
@@ -281,6 +283,7 @@ func (w *clusterWorld) forge(t *testing.T, ref kube.Ref, run, annotation string)
 }
 
 func TestMarksThatWereForgedDoNoHarm(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	w.deploy("shop", 2)
 	w.deploy("other", 2)
@@ -353,6 +356,7 @@ func TestMarksThatWereForgedDoNoHarm(t *testing.T) {
 }
 
 func TestWhatMayNotBeLookedAtIsNotTakenForWhole(t *testing.T) {
+	t.Parallel()
 	w := newClusterWorld(t)
 	kubeconfig := w.account(t, "blind", nil)
 	p := gameday(t, t.TempDir(), "recover", "--cluster", "--kubeconfig", kubeconfig, "--namespace", w.namespace)

@@ -106,6 +106,7 @@ func TestAReportInASharedStoreIsEditedByMany(t *testing.T) {
 }
 
 func TestWhatIsAddedToARunLaterReachesTheSharedStore(t *testing.T) {
+	t.Parallel()
 	const name = "20261124-153012-shop-7f3a"
 	root, address := t.TempDir(), postgrestest.Start(t)
 	r := refutedRun(t, root, name)
@@ -201,6 +202,7 @@ func TestWhatIsAddedToARunLaterReachesTheSharedStore(t *testing.T) {
 }
 
 func TestWhatPeopleWroteStaysWhenARunIsMendedLater(t *testing.T) {
+	t.Parallel()
 	const name = "20261124-153012-shop-7f3a"
 	root := t.TempDir()
 	r := refutedRun(t, root, name)
@@ -223,6 +225,7 @@ func TestWhatPeopleWroteStaysWhenARunIsMendedLater(t *testing.T) {
 }
 
 func TestASecretIsInNoReportAndItsReportIsNotTakenForEdited(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := refutedRun(t, t.TempDir(), "r")
 	r.Reason = "hunter22 was refused"

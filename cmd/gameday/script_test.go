@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,8 +28,16 @@ func TestMain(m *testing.M) {
 type clustered struct{ *testing.M }
 
 func (c clustered) Run() int {
+	if err := os.Setenv("GORACE", endAtOnce()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return leavingNothing(func() int { return clustertest.Main(c.M.Run) })
 }
+
+// endAtOnce is what GORACE has to say so that a program with the race detector ends when
+// it ends: of itself it sleeps a second at each exit. It reports races all the same.
+func endAtOnce() string { return strings.TrimSpace(os.Getenv("GORACE") + " atexit_sleep_ms=0") }
 
 // leavingNothing runs tests with a folder for temporary files of their own. What is in it
 // at their end is a failure of tests that passed.
@@ -71,6 +80,7 @@ func printToxics() {
 // healthy web server at $FRONT, a toxiproxy-server at $TOXIPROXY with a proxy
 // "payments" in front of that server, and a state folder of its own.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		// Its own folder would stay where not all scripts are run.
@@ -84,6 +94,7 @@ func TestScripts(t *testing.T) {
 			}))
 			env.Defer(front.Close)
 			url, _ := toxiproxytest.Server(tb)
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("FRONT", front.URL)
 			env.Setenv("TOXIPROXY", url)
 			makeProxy(tb, url, "payments", front.Listener.Addr().String())

@@ -74,7 +74,7 @@ scenario "two" {
 // and a watchdog that mends finds its way to both.
 func TestAScenarioReachesSeveralClustersByName(t *testing.T) {
 	slow(t)
-	clusters := map[string]*clustertest.Cluster{"east": clustertest.Own(t), "west": clustertest.Own(t)}
+	clusters := map[string]*clustertest.Cluster{"east": clustertest.Shared(t), "west": clustertest.Own(t)}
 	const namespace = "twin"
 	merged := clientcmdapi.NewConfig()
 	for name, c := range clusters {

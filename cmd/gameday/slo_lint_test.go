@@ -14,6 +14,7 @@ import (
 )
 
 func TestTheDocumentListsEveryCheckOfTheLint(t *testing.T) {
+	t.Parallel()
 	var want strings.Builder
 	for _, check := range prom.LintChecks() {
 		asks := ""

@@ -13,6 +13,7 @@ import (
 )
 
 func TestTheReportSaysHowEachBudgetStands(t *testing.T) {
+	t.Parallel()
 	path := shopSLOs(t, promtest.Start(t, shopMonth()))
 	code, markdown, errs := typed(t, "slo", "report", path, atFriday)
 	if code != 0 || errs != "" {
@@ -53,6 +54,7 @@ func TestTheReportSaysHowEachBudgetStands(t *testing.T) {
 
 // A report of a server that is away is a report, not a failure: it says so.
 func TestTheReportOfAServerThatIsAwaySaysSo(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	path := shopSLOs(t, server.URL)
 	server.Close()

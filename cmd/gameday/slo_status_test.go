@@ -18,6 +18,7 @@ import (
 )
 
 func TestSLOStatusShowsEachBudget(t *testing.T) {
+	t.Parallel()
 	path := shopSLOs(t, promtest.Start(t, shopMonth()))
 	code, out, errs := typed(t, "slo", "status", path, atFriday)
 	if code != 4 || errs != "" {
@@ -66,6 +67,7 @@ func TestSLOStatusShowsEachBudget(t *testing.T) {
 }
 
 func TestSLOStatusAsJSON(t *testing.T) {
+	t.Parallel()
 	path := shopSLOs(t, promtest.Start(t, shopMonth()))
 	code, out, errs := typed(t, "slo", "status", path, atFriday, "--json")
 	if code != 4 || errs != "" {
@@ -114,6 +116,7 @@ func TestSLOStatusAsJSON(t *testing.T) {
 }
 
 func TestSLOStatusOfAServerThatIsAwayOrLies(t *testing.T) {
+	t.Parallel()
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
 	lies := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -133,6 +136,7 @@ func TestSLOStatusOfAServerThatIsAwayOrLies(t *testing.T) {
 }
 
 func TestAWatchRedrawsUntilItIsInterrupted(t *testing.T) {
+	t.Parallel()
 	path := shopSLOs(t, promtest.Start(t, shopMonth()))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -65,6 +65,7 @@ func rowsOf(t *testing.T, address string) string {
 }
 
 func TestASecretReachesNeitherARowOfASharedStoreNorAFile(t *testing.T) {
+	t.Parallel()
 	address, home := postgrestest.Start(t), filepath.Join(t.TempDir(), "state")
 	// What Markdown, HTML, XML and JSON escape, each in its own way.
 	const secret = `pa55_word*&"more"+=`
@@ -113,6 +114,7 @@ variable "base64" {}
 // TestWhatTheWatchdogMendsReachesTheSharedStore: the run that ended with something broken
 // is in the store when its watchdog mends it; the one whose runner died is not there yet.
 func TestWhatTheWatchdogMendsReachesTheSharedStore(t *testing.T) {
+	t.Parallel()
 	address := postgrestest.Start(t)
 	shows := func(w *world, want string) {
 		t.Helper()

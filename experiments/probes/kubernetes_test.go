@@ -20,6 +20,7 @@ import (
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/cluster"
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
@@ -79,9 +80,11 @@ func app(name string, replicas int32) *appsv1.Deployment {
 }
 
 func TestKubernetesOnARealControlPlane(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	clustertest.Seat(t)
 	c, err := cluster.ControlPlane(t.Context(), cluster.Options{Dir: filepath.Join(t.TempDir(), "cluster"), Bound: true, Nodes: 2, Progress: os.Stderr})
 	do(t, err)
 	t.Cleanup(func() { do(t, c.Stop()) })
@@ -164,9 +167,18 @@ func TestKubernetesOnARealControlPlane(t *testing.T) {
 			if s := measure(t, restarts, patience); !s.Good || s.Value != 0 {
 				t.Fatalf("%s: the first look: %+v", name, s)
 			}
+			// The status of a deployment is behind: a replacement may just have been made.
 			var pods corev1.PodList
-			do(t, client.Get(t.Context(), kube.Pods.In("shop", ""), &pods))
-			pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
+			for deadline := time.Now().Add(patience); len(pods.Items) != 3; time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%d pods run after %s, want 3", len(pods.Items), patience)
+				}
+				pods = corev1.PodList{}
+				do(t, client.Get(t.Context(), kube.Pods.In("shop", ""), &pods))
+				pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
+					return pod.DeletionTimestamp != nil || len(pod.Status.ContainerStatuses) == 0
+				})
+			}
 			status := pods.Items[0].Status
 			status.ContainerStatuses[0].RestartCount += 2
 			do(t, client.Merge(t.Context(), kube.Pods.In("shop", pods.Items[0].Name).Subresource("status"), map[string]any{"status": map[string]any{"containerStatuses": status.ContainerStatuses}}, nil))

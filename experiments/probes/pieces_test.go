@@ -210,6 +210,7 @@ func TestTheTimeThatWasGivenIsNamed(t *testing.T) {
 }
 
 func TestOutputKeepsBothEnds(t *testing.T) {
+	t.Parallel()
 	var c capped
 	for i := range 100_000 {
 		c.add(fmt.Appendf(nil, "line %d\n", i))

@@ -32,6 +32,9 @@ type World struct {
 	// Build makes a new target and a fault that is aimed at it. It cleans up with
 	// t.Cleanup.
 	Build func(t *testing.T) Target
+	// Parallel tests the promises side by side, as far as -parallel allows. Targets must
+	// not be in each other's way.
+	Parallel bool
 }
 
 // Target is something real to break.
@@ -76,6 +79,9 @@ func Run(t *testing.T, world World) {
 	}
 	for _, promise := range promises {
 		t.Run(promise.name, func(t *testing.T) {
+			if world.Parallel {
+				t.Parallel()
+			}
 			promise.check(t, world, world.Build(t))
 		})
 	}

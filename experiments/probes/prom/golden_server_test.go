@@ -11,6 +11,7 @@ import (
 )
 
 func TestGoldenSignalsOfARealServer(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	shop := newShop()
 	target := serve(t, func(w http.ResponseWriter, r *http.Request) {

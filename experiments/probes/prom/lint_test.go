@@ -129,6 +129,7 @@ func lintCases(p *Prometheus) []lintCase {
 func lintOptions() LintOptions { return LintOptions{Over: time.Hour, Now: now} }
 
 func TestEachCheckFindsItsMistakeAndNoOther(t *testing.T) {
+	t.Parallel()
 	p := dial(t, &Prometheus{URL: history(t, now, 15*time.Second, lintHistory())})
 	eventually(t, "the server has its blocks", func() bool {
 		answer, err := p.Query(t.Context(), `count(http_requests_total)`, now)

@@ -85,6 +85,7 @@ func months() promtest.History {
 }
 
 func TestEventsOfAMonthAreCounted(t *testing.T) {
+	t.Parallel()
 	p := dial(t, &Prometheus{URL: promtest.Start(t, months()), ScrapeInterval: minutes(1)})
 	of := func(job string) *Events {
 		return &Events{Prometheus: p, Bad: fmt.Sprintf(`sum(rate(http_requests_total{job=%q,code=~"5.."}[$window]))`, job), Total: fmt.Sprintf(`sum(rate(http_requests_total{job=%q}[$window]))`, job)}

@@ -24,6 +24,7 @@ func requests(series int) []byte {
 // The store has room for a part of a target's series. Read alone, that part could be
 // the healthy one: the scrape fails as a whole instead.
 func TestATargetThatDoesNotFitIsNotReadInPart(t *testing.T) {
+	t.Parallel()
 	inside := newBuiltin(time.Second, time.Second)
 	inside.store = NewStore(20, time.Hour)
 	target := newTarget(inside.store, map[string]string{"job": "shop"})
@@ -69,6 +70,7 @@ func TestATargetThatDoesNotFitIsNotReadInPart(t *testing.T) {
 
 // A target that goes on and on is cut off by size or by time, whichever comes first.
 func TestATargetThatNeverEndsIsCutOff(t *testing.T) {
+	t.Parallel()
 	line := []byte(strings.Repeat("# nothing to see here\n", 4096))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {

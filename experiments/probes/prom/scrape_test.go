@@ -209,6 +209,7 @@ func TestTimesOfTheTargetAreKeptAndMayRepeat(t *testing.T) {
 }
 
 func TestAFailingTargetIsWorded(t *testing.T) {
+	t.Parallel()
 	hang := make(chan struct{})
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc

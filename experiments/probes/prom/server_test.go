@@ -74,6 +74,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestTheBuiltInOneAgreesWithARealServer(t *testing.T) {
+	t.Parallel()
 	shop := newShop()
 	target := serve(t, shop.ServeHTTP)
 	pace := 200 * time.Millisecond
@@ -156,6 +157,7 @@ func TestTheBuiltInOneAgreesWithARealServer(t *testing.T) {
 }
 
 func TestARealServersConditionsAreToldApart(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	shop := newShop()
 	target := serve(t, func(w http.ResponseWriter, r *http.Request) {

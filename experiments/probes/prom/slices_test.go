@@ -73,6 +73,7 @@ func history(t *testing.T, end time.Time, step time.Duration, series map[string]
 // Slices of 10 s over the last minute: those that end 50, 40, 30, 20, 10 and 0 seconds
 // before now. "m" in front of a name stands for a name of the case's own.
 func TestSlicesAreCountedOrTheConditionSaysWhyNot(t *testing.T) {
+	t.Parallel()
 	type data map[string][]float64
 	steady := func(by float64) []float64 { return counterOf(stretch{seconds: 300, by: by}) }
 	least, most, none := pointerTo(5.0), pointerTo(100.0), pointerTo(0.0)

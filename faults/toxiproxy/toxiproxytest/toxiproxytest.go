@@ -12,14 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	client "github.com/Shopify/toxiproxy/v2/client"
+
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 // program builds toxiproxy-server once, at the version in go.mod. The go command
@@ -80,26 +80,10 @@ func Server(t testing.TB) (string, *os.Process) {
 	return "", nil
 }
 
-// given counts the addresses that Address has tried.
-var given atomic.Int64
-
-// Address is a free address below the ports that kernels lend to outgoing
-// connections: a proxy that is off for a moment gets it back, which it would not of
-// a port 0 while other tests run.
+// Address is a free address that a proxy which is off for a moment gets back.
 func Address(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		// No address is given twice by this process, and one that runs beside it begins
-		// elsewhere: an address is free here until the proxy listens.
-		number := (os.Getpid()*197 + int(given.Add(1))) % 20000
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(12000+number)))
-		if err == nil {
-			listener.Close()
-			return listener.Addr().String()
-		}
-	}
-	t.Fatal("no free port found")
-	return ""
+	return porttest.Address(t)
 }
 
 func answers(url string, exited <-chan struct{}) bool {

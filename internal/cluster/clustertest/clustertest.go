@@ -75,10 +75,11 @@ func Main(run func() int) int {
 }
 
 // Shared gives the cluster of this test process. Tests keep to namespaces and nodes
-// of their own.
+// of their own. No more than a few tests have a cluster at a time: others wait.
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
 	needed(t)
+	Seat(t)
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
@@ -98,6 +99,7 @@ func Own(t testing.TB) *Cluster {
 	if os.Getenv(useVariable) != "" {
 		t.Skipf("stops parts of a control plane: not done to the cluster of %s", useVariable)
 	}
+	Seat(t)
 	c, err := start(t.TempDir())
 	if err != nil {
 		t.Fatalf("start a control plane: %v", err)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 // Required is the variable that makes a missing PostgreSQL a failure instead of a skip:
@@ -59,9 +61,12 @@ func Start(t testing.TB) string {
 	if out, err := run("initdb", "-D", data, "-U", "gameday", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	port := freePort(t)
+	_, port, err := net.SplitHostPort(porttest.Address(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var said bytes.Buffer
-	server := run("postgres", "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", "-F")
+	server := run("postgres", "-D", data, "-h", "127.0.0.1", "-p", port, "-k", "", "-F")
 	server.Stdout, server.Stderr = &said, &said
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -75,7 +80,7 @@ func Start(t testing.TB) string {
 		}
 		<-ended
 	})
-	address := fmt.Sprintf("postgres://gameday@127.0.0.1:%d/postgres?sslmode=disable", port)
+	address := fmt.Sprintf("postgres://gameday@127.0.0.1:%s/postgres?sslmode=disable", port)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		conn, err := pgx.Connect(t.Context(), address)
 		if err == nil {
@@ -145,14 +150,4 @@ func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	}
 	t.Skip("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 	return nil
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
 }
