@@ -9,5 +9,6 @@
 //	kubernetes.go  the connection: kubeconfig, context, or the pod's own account
 //	client.go      get, list in pages, create, patch, delete, evict
 //	watch.go       what happens to objects, from a resource version on
+//	burst.go       a watch that tells much at once
 //	rights.go      what must be allowed, asked of the API server beforehand
 package kube
