@@ -53,10 +53,18 @@ func (o *outlets) close(ctx context.Context) (output, complaints error) {
 		output = nil
 	}
 	_, err := o.last.WriteTo(o.errors)
-	if complaints = o.errors.Close(ctx, o.limit); errors.As(complaints, &unread) {
-		complaints = nil // there is nobody left to tell
+	return heard(output), errors.Join(err, heard(closeLast(ctx, o.errors, o.limit)))
+}
+
+// closeLast closes the outlet after which there is nobody left to tell that it was not
+// read.
+func closeLast(ctx context.Context, out *console.Outlet, limit time.Duration) error {
+	err := out.Close(ctx, limit)
+	var unread *console.UnreadError
+	if errors.As(err, &unread) {
+		return nil
 	}
-	return heard(output), errors.Join(err, heard(complaints))
+	return err
 }
 
 // heard takes away the error of a reader that has had enough.
@@ -72,11 +80,7 @@ func heard(err error) error {
 func complain(stderr io.Writer, text string) error {
 	out := console.NewOutlet(stderr, nil)
 	_, err := io.WriteString(out, text)
-	var unread *console.UnreadError
-	if closing := out.Close(context.Background(), patience(stderr)); !errors.As(closing, &unread) {
-		err = errors.Join(err, closing)
-	}
-	return err
+	return errors.Join(err, closeLast(context.Background(), out, patience(stderr)))
 }
 
 // nextSignal gives what the next signal ends: the first ends ctx, the second hurry.

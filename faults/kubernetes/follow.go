@@ -27,7 +27,13 @@ import (
 type Following struct {
 	ways   routes
 	mu     sync.Mutex
-	scenes map[string]*scene // by API server and namespace
+	scenes map[place]*scene
+}
+
+// place is where hits share what is seen: a namespace of a cluster.
+type place struct {
+	client    *kube.Client
+	namespace string
 }
 
 // pursuit is one hit that is followed.
@@ -45,8 +51,7 @@ type pursuit struct {
 	tell func(experiments.Finding) // nil until it is followed
 	held []experiments.Finding     // what was found until then
 	over bool                      // nothing more is to be told but late events
-	left bool
-	done func() // called when it is left
+	done func()                    // called when it is left
 }
 
 // mostEvents is how many Kubernetes events are told of one hit.
@@ -138,14 +143,14 @@ func (s *scene) there(ctx context.Context, wanted int) map[types.UID]bool {
 func (f *Following) scene(r record, client *kube.Client) *scene {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := r.Reach.String() + " " + r.Object.Namespace
+	at := place{client, r.Object.Namespace}
 	if f.scenes == nil {
-		f.scenes = map[string]*scene{}
+		f.scenes = map[place]*scene{}
 	}
-	if f.scenes[key] == nil {
-		f.scenes[key] = &scene{client: client, namespace: r.Object.Namespace}
+	if f.scenes[at] == nil {
+		f.scenes[at] = &scene{place: at}
 	}
-	return f.scenes[key]
+	return f.scenes[at]
 }
 
 // Follow implements [experiments.Follower].
@@ -161,25 +166,19 @@ func (f *Following) Follow(ctx context.Context, hits <-chan experiments.Hit, tel
 		over = true
 	}()
 	for h := range hits {
-		s, err := f.sceneOf(h)
-		if s == nil || err != nil {
+		r, client, err := f.ways.read(h)
+		if err != nil || r.Object.Resource != kube.Pods.Name {
 			problems = append(problems, err)
 			continue
 		}
 		open.Add(1)
-		p, err := s.join(ctx, h, func(found experiments.Finding) {
+		joined = append(joined, f.scene(r, client).join(ctx, h.ID, r, func(found experiments.Finding) {
 			telling.RLock()
 			defer telling.RUnlock()
 			if !over {
 				tell(h.ID, found)
 			}
-		}, open.Done)
-		if err != nil {
-			open.Done()
-			problems = append(problems, err)
-			continue
-		}
-		joined = append(joined, p)
+		}, open.Done))
 	}
 	settled := make(chan struct{})
 	go func() {
@@ -194,23 +193,6 @@ func (f *Following) Follow(ctx context.Context, hits <-chan experiments.Hit, tel
 		p.scene.leave(p)
 	}
 	return errors.Join(problems...)
-}
-
-// sceneOf gives the scene of a hit; it has none where it is on no pod.
-func (f *Following) sceneOf(h experiments.Hit) (*scene, error) {
-	f.mu.Lock()
-	for _, s := range f.scenes {
-		if s.knows(h.ID) {
-			f.mu.Unlock()
-			return s, nil
-		}
-	}
-	f.mu.Unlock()
-	r, client, err := f.ways.read(h)
-	if err != nil || r.Object.Resource != kube.Pods.Name {
-		return nil, err
-	}
-	return f.scene(r, client), nil
 }
 
 // eventsLate is how long Kubernetes' events may come after what they tell of: whoever

@@ -21,8 +21,7 @@ import (
 // nothing is missed and nothing older is taken for new. Without the right to watch pods
 // it lists them again and again; without that to see events it goes without.
 type scene struct {
-	client    *kube.Client
-	namespace string
+	place
 
 	begin  sync.Mutex // held while the first hit looks, so that no other is done before
 	looked time.Time  // when that was
@@ -56,13 +55,6 @@ func (s *scene) unlock() {
 	for _, tell := range found {
 		tell()
 	}
-}
-
-// knows tells whether a hit is to be followed here.
-func (s *scene) knows(hit string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hits[hit] != nil
 }
 
 // Paces of the feeds.
@@ -183,10 +175,11 @@ func (s *scene) remove(p *pursuit) {
 	s.forget(p)
 }
 
-func (s *scene) forget(p *pursuit) {
+// forget tells whether the hit was known.
+func (s *scene) forget(p *pursuit) bool {
 	i := slices.Index(s.followed, p)
 	if i < 0 {
-		return
+		return false
 	}
 	s.followed = slices.Delete(s.followed, i, i+1)
 	if s.hits[p.hit] == p {
@@ -194,20 +187,17 @@ func (s *scene) forget(p *pursuit) {
 	}
 	s.drop(types.UID(p.r.Object.UID), p)
 	s.drop(p.successor, p)
+	return true
 }
 
 // join begins to follow a hit; the first starts the feeds. Done is called when it is
 // left.
-func (s *scene) join(ctx context.Context, h experiments.Hit, tell func(experiments.Finding), done func()) (*pursuit, error) {
+func (s *scene) join(ctx context.Context, hit string, r record, tell func(experiments.Finding), done func()) *pursuit {
 	s.mu.Lock()
-	p := s.hits[h.ID]
+	p := s.hits[hit]
 	s.mu.Unlock()
-	if p == nil { // it was done elsewhere
-		r, err := parse(h)
-		if err != nil {
-			return nil, err
-		}
-		p = s.add(ctx, h.ID, r)
+	if p == nil {
+		p = s.add(ctx, hit, r) // it was done elsewhere
 	}
 	s.mu.Lock()
 	defer s.unlock()
@@ -226,18 +216,16 @@ func (s *scene) join(ctx context.Context, h experiments.Hit, tell func(experimen
 		go s.feedPods(feeding)
 		go s.feedEvents(feeding)
 	}
-	return p, nil
+	return p
 }
 
 // leave ends following a hit that was joined; the last ends the feeds.
 func (s *scene) leave(p *pursuit) {
 	s.mu.Lock()
 	defer s.unlock()
-	if p.left {
-		return
+	if !s.forget(p) {
+		return // it was left already
 	}
-	p.left = true
-	s.forget(p)
 	s.users--
 	if s.users == 0 {
 		s.stop() // under the lock: from here on its feeds have no say

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
-	"golang.org/x/sync/errgroup"
 )
 
 // RolloutRestart replaces all pods of a workload by its own rollout, as `kubectl

@@ -44,9 +44,10 @@ func (c *Client) list(ctx context.Context, r Resource, namespace string, options
 }
 
 // Watch tells of everything that happens to the objects of a resource that a field
-// selector selects, or to all, after a resource version, until ctx ends or the API server ends it, which it does from time to time.
-// It returns the resource version to go on from, with an error where the watch could
-// not be begun or broke. [Expired] tells that nothing can go on from there any more.
+// selector selects, or to all, after a resource version, until ctx ends or the API server
+// ends it, which it does from time to time. It returns the resource version to go on from,
+// with an error where the watch could not be begun or broke. [Expired] tells that nothing
+// can go on from there any more.
 func Watch(ctx context.Context, c *Client, r Resource, namespace, fields, from string, each func(watch.EventType, runtime.Object)) (string, error) {
 	client, err := c.group(r)
 	if err != nil {
