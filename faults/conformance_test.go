@@ -14,6 +14,7 @@ import (
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
 	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 func TestMain(m *testing.M) {
@@ -125,9 +126,9 @@ func toxiproxyTarget(t *testing.T, url string, configure func(toxiproxy.Toxic) e
 	t.Helper()
 	upstream, elsewhere := toxiproxytest.Echo(t), toxiproxytest.Echo(t)
 	connection := &toxiproxy.Toxiproxy{URL: url, Proxies: []toxiproxy.Proxy{
-		{Name: "payments", Listen: toxiproxytest.Address(t), Upstream: upstream},
-		{Name: "stock", Listen: toxiproxytest.Address(t), Upstream: upstream},
-		{Name: "mail", Listen: toxiproxytest.Address(t), Upstream: upstream},
+		{Name: "payments", Listen: porttest.Address(t), Upstream: upstream},
+		{Name: "stock", Listen: porttest.Address(t), Upstream: upstream},
+		{Name: "mail", Listen: porttest.Address(t), Upstream: upstream},
 	}}
 	if err := connection.Open(t.Context()); err != nil {
 		t.Fatal(err)

@@ -17,9 +17,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
 	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 // exampleCluster is the control plane with simulated nodes that all tests share. Each
@@ -254,7 +254,7 @@ func (c *exampleCluster) serial(t *testing.T) ([]string, func(string)) {
 	namespace, node := namespaceOf(t), c.shared.Node(t)
 	c.deploy(t, namespace, "hello-kubernetes", "app=hello-kubernetes", 5, node)
 	service := strings.Trim(strings.TrimPrefix(c.service(t, namespace, "app=hello-kubernetes"), "http://"), "/")
-	return []string{"--var", "namespace=" + namespace, "--var", "service=" + service, "--var", "listen=" + toxiproxytest.Address(t),
+	return []string{"--var", "namespace=" + namespace, "--var", "service=" + service, "--var", "listen=" + porttest.Address(t),
 			"--var", "long=2s", "--var", "pause=1s", "--var", "half=500ms", "--var", "kills=6s"}, func(output string) {
 			says(t, output, `less-room injected: .*deployment serial/hello-kubernetes has spec.replicas 4 \(was 5\)`, `slow-network injected: `)
 			if kills := len(regexp.MustCompile(`fault pods injected: `).FindAllString(output, -1)); kills != 3 {

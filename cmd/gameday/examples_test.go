@@ -21,6 +21,7 @@ import (
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 	"github.com/gameday-sh/gameday/reports"
 	"github.com/gameday-sh/gameday/scenarios"
 )
@@ -84,7 +85,7 @@ func TestEachShippedExampleEndsAsItSays(t *testing.T) {
 // program of its own between its proxies, and a Prometheus that scrapes it.
 func externalWorld(t *testing.T) ([]string, func(string)) {
 	toxiproxy, _ := toxiproxytest.Server(t)
-	shop := toxiproxytest.Address(t)
+	shop := porttest.Address(t)
 	_, port, err := net.SplitHostPort(shop)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +273,7 @@ func TestTheQuickstartRunsUnchangedAgainstRealServers(t *testing.T) {
 		t.Skip("runs a whole game day")
 	}
 	t.Parallel()
-	shop := toxiproxytest.Address(t)
+	shop := porttest.Address(t)
 	_, port, err := net.SplitHostPort(shop)
 	if err != nil {
 		t.Fatal(err)

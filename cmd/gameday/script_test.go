@@ -15,6 +15,7 @@ import (
 
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
 	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 // TestMain lets the test binary be gameday itself: the scripts call it, and a
@@ -109,4 +110,4 @@ func TestScripts(t *testing.T) {
 
 // closedAddress is a loopback address on which nobody listens, and nobody begins to
 // while other tests run.
-func closedAddress(t testing.TB) string { return toxiproxytest.Address(t) }
+func closedAddress(t testing.TB) string { return porttest.Address(t) }

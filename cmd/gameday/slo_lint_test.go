@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments/probes/prom"
-	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 func TestTheDocumentListsEveryCheckOfTheLint(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTheDocumentListsEveryCheckOfTheLint(t *testing.T) {
 // The lint of files as a person runs it, against a real server that scrapes the shop.
 func TestLintAsksARealServer(t *testing.T) {
 	slow(t)
-	shop := toxiproxytest.Address(t)
+	shop := porttest.Address(t)
 	_, port, err := net.SplitHostPort(shop)
 	if err != nil {
 		t.Fatal(err)

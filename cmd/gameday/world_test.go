@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 	"github.com/gameday-sh/gameday/internal/promtest"
 )
 
@@ -206,7 +207,7 @@ func realPrometheus(t *testing.T, target, interval string) (string, *process) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
 	write(t, file, fmt.Sprintf("global: {scrape_interval: %s, scrape_timeout: %[1]s}\nscrape_configs:\n- job_name: shop\n  static_configs:\n  - targets: [%q]\n", interval, target))
-	address := toxiproxytest.Address(t)
+	address := porttest.Address(t)
 	p := launch(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
 	server := "http://" + address
 	// It is ready seconds before it knows its targets, and scrapes them later still: a
@@ -252,7 +253,7 @@ func newGate(t *testing.T, to string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{t: t, address: toxiproxytest.Address(t), released: make(chan struct{})}
+	g := &gate{t: t, address: porttest.Address(t), released: make(chan struct{})}
 	g.url = "http://" + g.address
 	g.mood.Store(open)
 	g.refuse.Store(func(*http.Request) bool { return false })

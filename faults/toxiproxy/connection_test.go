@@ -15,6 +15,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 func TestTheConnectionIsWhatTheLanguageExpects(t *testing.T) {
@@ -131,7 +132,7 @@ func TestOpenCreatesProxiesAndCloseRemovesOnlyThose(t *testing.T) {
 	connection := &toxiproxy.Toxiproxy{URL: strings.TrimPrefix(server, "http://"), Proxies: []toxiproxy.Proxy{
 		{Name: "there", Listen: "127.0.0.1:0", Upstream: "127.0.0.1:9"},
 		{Name: "payments", Listen: "127.0.0.1:0", Upstream: "127.0.0.1:10"},
-		{Name: "moved", Listen: toxiproxytest.Address(t), Upstream: "127.0.0.1:11"},
+		{Name: "moved", Listen: porttest.Address(t), Upstream: "127.0.0.1:11"},
 	}}
 	if err := connection.Open(t.Context()); err != nil {
 		t.Fatal(err)

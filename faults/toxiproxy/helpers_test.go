@@ -10,6 +10,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 // open opens a connection, to the built-in server without a url, and closes it
@@ -31,7 +32,7 @@ func open(t *testing.T, url string) *toxiproxy.Toxiproxy {
 // payments makes the proxy that these tests break, and returns where it listens.
 func payments(t *testing.T, connection *toxiproxy.Toxiproxy, upstream string) string {
 	t.Helper()
-	address, err := connection.CreateProxy(t.Context(), "payments", toxiproxytest.Address(t), upstream)
+	address, err := connection.CreateProxy(t.Context(), "payments", porttest.Address(t), upstream)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/faults/toxiproxy"
 	"github.com/gameday-sh/gameday/faults/toxiproxy/toxiproxytest"
+	"github.com/gameday-sh/gameday/internal/porttest"
 )
 
 // restart kills a server and starts it again on its address, with more arguments.
@@ -72,7 +73,7 @@ func TestAServerThatIsRestartedMeanwhileHasNothingLeftOfAHit(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, with its proxies in a file %t", name, config), func(t *testing.T) {
 				server, process := toxiproxytest.Server(t)
 				connection := open(t, server)
-				listen, upstream := toxiproxytest.Address(t), "127.0.0.1:9"
+				listen, upstream := porttest.Address(t), "127.0.0.1:9"
 				if _, err := toxiproxytest.Client(server).CreateProxy("payments", listen, upstream); err != nil {
 					t.Fatal(err)
 				}

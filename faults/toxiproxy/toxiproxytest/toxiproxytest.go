@@ -48,7 +48,7 @@ func Server(t testing.TB) (string, *os.Process) {
 	// The program cannot say which free port it took, so one is picked for it. If
 	// somebody else gets it first, another is tried.
 	for range 5 {
-		host, port, err := net.SplitHostPort(Address(t))
+		host, port, err := net.SplitHostPort(porttest.Address(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,12 +78,6 @@ func Server(t testing.TB) (string, *os.Process) {
 	}
 	t.Fatal("toxiproxy-server did not start")
 	return "", nil
-}
-
-// Address is a free address that a proxy which is off for a moment gets back.
-func Address(t testing.TB) string {
-	t.Helper()
-	return porttest.Address(t)
 }
 
 func answers(url string, exited <-chan struct{}) bool {
