@@ -43,6 +43,7 @@ var longTexts = map[string]string{
 	"one":     strings.Repeat("<", 1<<20),
 	"quotes":  strings.Repeat(`"`, 1<<20),
 	"escapes": strings.Repeat("\x1b[31m", 200_000),
+	"C1":      strings.Repeat("\u009b", 1<<19),
 }
 
 // harmlessIn are the checks of each format: what it must be, whatever the texts.

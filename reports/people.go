@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/gameday-sh/gameday/internal/textsafe"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
@@ -65,7 +66,7 @@ func Visible(text []byte) []byte { return []byte(visible(string(text))) }
 func visible(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
-		if n := escapeLength(text); n > 0 {
+		if n := textsafe.Escape(text); n > 0 {
 			text = text[n:]
 			continue
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gameday-sh/gameday/internal/textsafe"
 )
 
 // cutExactly is up to how many characters that are left out are counted one by one.
@@ -21,7 +23,7 @@ func clean(text string, limit int) string {
 	var b strings.Builder
 	count, cut, space := 0, 0, false
 	for len(text) > 0 && cut < cutExactly {
-		if n := escapeLength(text); n > 0 {
+		if n := textsafe.Escape(text); n > 0 {
 			text = text[n:]
 			continue
 		}
@@ -53,57 +55,6 @@ func clean(text string, limit int) string {
 		fmt.Fprintf(&b, "… (%s)", plural(cut, "more character"))
 	}
 	return b.String()
-}
-
-// escapeLength is the length of the terminal escape sequence that text begins with
-// (ECMA-48: CSI, OSC and the like, and two-character ones), 0 if it begins with none.
-func escapeLength(text string) int {
-	var body string
-	switch {
-	case strings.HasPrefix(text, "\x1b"):
-		body = text[1:]
-	case strings.HasPrefix(text, "\u009b"): // CSI as one character
-		body = "[" + text[len("\u009b"):]
-		return escapeEnd(body) + len("\u009b") - 1
-	default:
-		return 0
-	}
-	if body == "" {
-		return 1
-	}
-	return 1 + escapeEnd(body)
-}
-
-func escapeEnd(body string) int {
-	switch body[0] {
-	case '[':
-		for i := 1; i < len(body); i++ {
-			if body[i] >= 0x40 && body[i] <= 0x7e {
-				return i + 1
-			}
-			if body[i] < 0x20 || body[i] > 0x7e {
-				return i // not a sequence after all: keep what follows
-			}
-		}
-		return len(body)
-	case ']', 'P', '^', '_', 'X':
-		for i := 1; i < len(body); i++ {
-			if body[i] == '\a' {
-				return i + 1
-			}
-			if body[i] == 0x1b {
-				return i + min(2, len(body)-i)
-			}
-			if body[i] == '\n' {
-				return i
-			}
-		}
-		return 1 // without an end it would swallow the whole text
-	}
-	if body[0] < 0x20 || body[0] > 0x7e {
-		return 0
-	}
-	return 1
 }
 
 // hidden tells whether a character is not seen but changes what is seen: it orders

@@ -17,7 +17,7 @@ func Line(s string, limit int) string {
 	var line strings.Builder
 	kept, gap := 0, false
 	for len(s) > 0 {
-		if skip := escape(s); skip > 0 {
+		if skip := Escape(s); skip > 0 {
 			s = s[skip:]
 			continue
 		}
@@ -54,15 +54,15 @@ func cut(text string, limit int) string {
 	return strings.TrimRight(string(runes), " ") + "…"
 }
 
-// escape is the length of the terminal escape sequence that s begins with, 0 if
+// Escape is the length of the terminal escape sequence that s begins with, 0 if
 // there is none. The forms are those of ECMA-48: CSI, the strings (OSC, DCS, SOS,
 // PM, APC) up to BEL or ST, and the short ones.
-func escape(s string) int {
+func Escape(s string) int {
 	introducer, size := byte(0), 0
 	switch {
-	case s[0] == 0x1b && len(s) == 1:
+	case s == "\x1b":
 		return 1
-	case s[0] == 0x1b:
+	case strings.HasPrefix(s, "\x1b"):
 		introducer, size = s[1], 2
 	case strings.HasPrefix(s, "\u009b"): // the one-character forms of C1
 		introducer, size = '[', 2
