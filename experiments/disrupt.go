@@ -133,10 +133,11 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 // baseline, later ones look again, and so does the first where a target has gone by
 // itself before its turn.
 func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error) {
+	var before []Hit
 	if round == 1 {
-		hits := r.hits.of(slot.Plan.Name, 1)
-		if !r.gone(ctx, slot.Plan, hits) {
-			return hits, nil
+		before = r.hits.of(slot.Plan.Name, 1)
+		if !r.gone(ctx, slot.Plan, before) {
+			return before, nil
 		}
 	}
 	hits, err := r.planAllowed(ctx, slot, round)
@@ -144,7 +145,7 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	if err != nil {
 		return nil, err
 	}
-	var planned []Event
+	planned := r.hits.drop(before, hits)
 	for _, hit := range hits {
 		claimed := make(chan error, 1)
 		r.post(func() { claimed <- r.claim(hit) })

@@ -153,4 +153,17 @@ const (
 	Failed Step = "failed"
 	// Stuck: the revert, or its proof, failed; it is tried again.
 	Stuck Step = "stuck"
+	// Dropped: the target was gone before its turn, so that the round was drawn again,
+	// without this hit. It was never begun.
+	Dropped Step = "dropped"
 )
+
+// Begun tells whether a hit that went through this step may have done harm: its intent
+// was journaled.
+func (s Step) Begun() bool {
+	switch s {
+	case "", Planned, Armed, Dropped:
+		return false
+	}
+	return true
+}

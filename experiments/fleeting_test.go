@@ -70,6 +70,14 @@ func TestTargetsThatWentBeforeTheirTurnAreDrawnAgain(t *testing.T) {
 					if !h.Injected.IsZero() {
 						hit = append(hit, h.Target)
 					}
+					if stays := slices.Contains(*f.there.Load(), h.Target); test.unsure == nil && stays != (h.Step != Dropped) {
+						t.Errorf("%s ended %s", h.Target, h.Step)
+					}
+				}
+				for _, r := range []*Result{r, Rebuild(j.events, false)} {
+					if f := r.Faults[0]; f.Hits != 2 || f.Injected != 2 {
+						t.Errorf("%d of %d hits were injected, want 2 of 2", f.Injected, f.Hits)
+					}
 				}
 				slices.Sort(hit)
 				if got := strings.Join(hit, " "); got != test.hit || f.plans.Load() != test.plans {

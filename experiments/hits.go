@@ -44,6 +44,18 @@ func (b *hitBook) known(id string) bool {
 	return b.byID[id] != nil
 }
 
+// drop leaves out the hits of a round that was drawn again without them, and returns the
+// events that say so.
+func (b *hitBook) drop(round, drawn []Hit) []Event {
+	var list []Event
+	for _, hit := range round {
+		if !slices.ContainsFunc(drawn, func(other Hit) bool { return other.ID == hit.ID }) {
+			list = append(list, b.step(hit.ID, Dropped, "", "", nil))
+		}
+	}
+	return list
+}
+
 // step moves a hit on and returns the event that says so.
 func (b *hitBook) step(id string, step Step, seen string, state State, err error) Event {
 	b.mu.Lock()
@@ -169,7 +181,7 @@ func (b *hitBook) touched() int {
 	defer b.mu.Unlock()
 	count := 0
 	for _, live := range b.order {
-		if slices.ContainsFunc(live.result.Steps, func(s StepTime) bool { return s.Step != Planned && s.Step != Armed }) {
+		if slices.ContainsFunc(live.result.Steps, func(s StepTime) bool { return s.Step.Begun() }) {
 			count++
 		}
 	}
@@ -203,7 +215,7 @@ func (b *hitBook) summary(slot Slot) FaultResult {
 	defer b.mu.Unlock()
 	for _, live := range b.order {
 		r := &live.result
-		if r.Fault != slot.Plan.Name {
+		if r.Fault != slot.Plan.Name || r.Step == Dropped {
 			continue
 		}
 		f.Hits++

@@ -188,8 +188,11 @@ func faultsOf(hits []HitResult) []FaultResult {
 			list = append(list, FaultResult{Name: h.Fault, Kind: h.Kind, At: h.At, Duration: h.Lasts})
 		}
 		f := &list[at]
-		f.Hits++
 		f.Rounds = max(f.Rounds, h.Round)
+		if h.Step == Dropped {
+			continue
+		}
+		f.Hits++
 		if !h.Injected.IsZero() {
 			f.Injected++
 		}

@@ -23,11 +23,8 @@ type hitRow struct {
 
 // attempted tells whether a hit may have done harm: its intent was journaled.
 func attempted(h *experiments.HitResult) bool {
-	harmful := func(step experiments.Step) bool {
-		return step != "" && step != experiments.Planned && step != experiments.Armed
-	}
-	return harmful(h.Step) || !h.Injected.IsZero() ||
-		slices.ContainsFunc(h.Steps, func(s experiments.StepTime) bool { return harmful(s.Step) })
+	return h.Step.Begun() || !h.Injected.IsZero() ||
+		slices.ContainsFunc(h.Steps, func(s experiments.StepTime) bool { return s.Step.Begun() })
 }
 
 // mended tells whether the world was read and nothing of the hit is left in it.
@@ -162,6 +159,8 @@ func (o outliner) hit(h *experiments.HitResult) hitRow {
 		row.Mended = o.offset(h.Verified)
 	}
 	switch {
+	case h.Step == experiments.Dropped:
+		row.Status, row.Class = "drawn again, as the target was gone before its turn", "idle"
 	case !attempted(h):
 		row.Status, row.Class = "not reached", "idle"
 	case !mended(h):

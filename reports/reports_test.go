@@ -498,3 +498,17 @@ func BenchmarkReport24h(b *testing.B) {
 		b.ReportMetric(float64(len(render(b, "html", r))), "page-bytes")
 	}
 }
+
+func TestAHitThatWasDrawnAgainIsNoneThatWasMissed(t *testing.T) {
+	r := run(experiments.Held)
+	again := r.Hits[1]
+	again.Target, again.Step, again.Injected, again.Verified = "pod shop/checkout-old", experiments.Dropped, time.Time{}, time.Time{}
+	again.Steps, again.Findings, again.Proof, again.Mended = []experiments.StepTime{{Step: experiments.Planned, At: after(1)}, {Step: experiments.Dropped, At: after(89)}}, nil, "", ""
+	r.Hits = append(r.Hits, again)
+	page := string(render(t, "markdown", r))
+	for _, part := range []string{"2 of 2 planned hits proven to have taken effect", "drawn again, as the target was gone before its turn"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("it does not say %q:\n%s", part, page)
+		}
+	}
+}

@@ -130,10 +130,13 @@ func (o outliner) summary() []fact {
 }
 
 func (o outliner) summaryOfFaults() string {
-	injected := 0
+	injected, planned := 0, 0
 	targets := map[string][]string{}
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
+		if h.Step != experiments.Dropped {
+			planned++
+		}
 		if h.Injected.IsZero() {
 			continue
 		}
@@ -169,7 +172,7 @@ func (o outliner) summaryOfFaults() string {
 		}
 		said = append(said, text)
 	}
-	count := fmt.Sprintf("%s of %s proven to have taken effect", sayCount(float64(injected)), plural(len(o.r.Hits), "planned hit"))
+	count := fmt.Sprintf("%s of %s proven to have taken effect", sayCount(float64(injected)), plural(planned, "planned hit"))
 	if len(said) == 0 {
 		return sentence(count)
 	}

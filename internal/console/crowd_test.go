@@ -38,6 +38,14 @@ func (t *tape) find(from, to int, name, source string) *tape {
 	return t
 }
 
+// drop has hits left out of their round.
+func (t *tape) drop(from, to int) *tape {
+	for i := from; i < to; i++ {
+		t.step(fmt.Sprintf("kill/1/pod shop/web-%d", i), experiments.Dropped, "")
+	}
+	return t
+}
+
 func (t *tape) fail(from, to int, step experiments.Step) *tape {
 	for i := from; i < to; i++ {
 		t.step(fmt.Sprintf("kill/1/pod shop/web-%d", i), step, fmt.Sprintf("node %d is away", i))
@@ -114,7 +122,8 @@ func TestWhatPlainSaysOfManyHits(t *testing.T) {
 		{"before the cause of a stop stands how far it was", killing(100).kill(0, 50, 0).stop("guard"), map[string]int{"fault kill: 50 of 100 injected": 1}},
 		{"a run that breaks off is told to its end", killing(100).kill(0, 50, 0), map[string]int{"fault kill: 50 of 100 injected": 1}},
 		{"so is one that is followed by another", killing(100).kill(0, 50, 0).begin("next"), map[string]int{"fault kill: 50 of 100 injected": 1}},
-		{"what is drawn again joins the crowd", killing(100).kill(0, 50, 0).plan("kill", "pod shop/new", "delete the pod", 0, 0).kill(50, 60, 0), map[string]int{"planned: 101 hits": 1, "60 of 101 injected": 1}},
+		{"what is drawn again takes the place of what is gone", killing(100).drop(60, 100).plan("kill", "pod shop/new", "delete the pod", 0, 0).kill(0, 60, 0), map[string]int{"planned: 100 hits": 1, "planned: 61 hits": 1, "60 of 61 injected": 1}},
+		{"so it does where there are few", killing(2).drop(1, 2).plan("kill", "pod shop/new", "delete the pod", 0, 0).kill(0, 1, 0), map[string]int{"kill planned: pod": 3, "kill injected: pod": 1, "dropped": 0}},
 		{"a hit whose planning is missing is told by its ID", newTape().begin("x").kill(3, 4, 0), map[string]int{"fault kill injected: kill/1/pod shop/web-3": 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

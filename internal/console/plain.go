@@ -125,6 +125,9 @@ func (v *plainView) hit(event experiments.Event) {
 	}
 	c := v.run.crowdOf(hit.Fault)
 	switch h.Step {
+	case experiments.Dropped:
+		c.planned--
+		return
 	case experiments.Injected:
 		c.counts[crowdInjected]++
 	case experiments.Verified:

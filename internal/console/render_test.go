@@ -77,6 +77,8 @@ func TestWhatAFrameSays(t *testing.T) {
 		fifteen.step(fmt.Sprintf("kill/1/pod %d", i), experiments.Injected, "gone")
 	}
 	fifteen.step("kill/1/pod 10", experiments.Stuck, "the API server is away")
+	again := newTape().begin("again").enter(experiments.PhasePlan).plan("kill", "pod old", "delete it", 0, 0).
+		enter(experiments.PhaseDisrupt).step("kill/1/pod old", experiments.Dropped, "").plan("kill", "pod new", "delete it", 0, 0)
 	several := newTape()
 	for i, verdict := range []experiments.Verdict{experiments.Held, experiments.Refuted, experiments.Held, experiments.Inconclusive, experiments.Aborted, experiments.Held, experiments.Held} {
 		several.begin(fmt.Sprintf("scenario-%d", i)).end(verdict, "because")
@@ -120,6 +122,7 @@ func TestWhatAFrameSays(t *testing.T) {
 		{"an hour is written as one", newTape().begin("x").wait(time.Hour + 62*time.Second), 80, 24, []string{"1:01:02"}, nil},
 		{"a long cause of a stop has two lines and no more", newTape().begin("x").stop(strings.Repeat("because ", 40)), 80, 24, []string{"STOP: because", "…"}, nil},
 		{"a note is shown", disruptTape().note("the journal is slow"), 80, 24, []string{"the journal is slow"}, nil},
+		{"what is drawn again takes the place of what is gone", again, 80, 24, []string{"pod new"}, []string{"pod old"}},
 		{"hits without room are counted, and those in trouble shown", fifteen, 80, 15, []string{"pod 10: the API server is away", "+6 more hits, 6 planned", "injected     kill  pod 4"}, nil},
 		{"too many hits of a fault share a line, and those in trouble are shown", crowdTape(), 80, 24, []string{"in progress  kill: delete the pod", "320 done ✓, 3 failed, 177 planned; 210 gone, 2 events", "node 321 is away", "planned      cut  proxy payments"}, []string{"web-7", "web-400"}},
 		{"what became of them takes no other note away", crowdTape(), 80, 24, []string{"the journal is slow"}, []string{"is gone"}},

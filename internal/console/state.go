@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -149,6 +150,10 @@ func (r *liveRun) hit(at time.Time, e experiments.HitEvent) {
 	}
 	hit.step = e.Step
 	switch e.Step {
+	case experiments.Dropped:
+		r.hits = slices.DeleteFunc(r.hits, func(other *liveHit) bool { return other == hit })
+		delete(r.byID, e.ID)
+		r.sizes[hit.fault]--
 	case experiments.Injected:
 		hit.injected = at
 	case experiments.Verified:

@@ -237,7 +237,7 @@ func hitSpan(r *experiments.Result, h experiments.HitResult, trace, root string)
 	}
 	end := tried(h)
 	for _, step := range h.Steps {
-		if step.Step == experiments.Planned || step.Step == experiments.Armed {
+		if !step.Step.Begun() {
 			continue
 		}
 		end = later(end, step.At)
