@@ -88,6 +88,8 @@ spec:
 		Fault:   aim("app=shop"),
 		Nowhere: aim("app=ledger"),
 		Snapshot: func(t *testing.T) string {
+			// A restart is counted once the container runs again, not when the one before ended.
+			kubectl("", "wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
 			return kubectl("", "get", "pods", "-o", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {range .status.containerStatuses[*]}{.restartCount} {end}{"\n"}{end}`)
 		},
 		Move: func(*testing.T) {
