@@ -157,8 +157,8 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if r.hits.known(hit.ID) {
-			continue // drawn again, and one of those that were planned before the baseline
+		if r.hits.renew(hit) {
+			continue // one of those that were planned before the baseline
 		}
 		planned = append(planned, r.hits.plan(hit))
 	}

@@ -2,8 +2,10 @@ package experiments
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,7 +28,11 @@ func (f *flock) Plan(ctx context.Context, d Draw) ([]Hit, error) {
 	now := *f.there.Load()
 	b := f.breaker
 	b.targets = now[:min(f.count, len(now))]
-	return b.Plan(ctx, d)
+	hits, err := b.Plan(ctx, d)
+	for i := range hits {
+		hits[i].Spec = json.RawMessage(strconv.Itoa(int(f.plans.Load())))
+	}
+	return hits, err
 }
 
 func (f *flock) Gone(_ context.Context, hits []Hit) (targets []string, err error) {
@@ -69,6 +75,9 @@ func TestTargetsThatWentBeforeTheirTurnAreDrawnAgain(t *testing.T) {
 				for _, h := range r.Hits {
 					if !h.Injected.IsZero() {
 						hit = append(hit, h.Target)
+						if got, want := string(h.Spec), strconv.Itoa(int(test.plans)); got != want {
+							t.Errorf("%s was hit by plan %s, want %s", h.Target, got, want)
+						}
 					}
 					if stays := slices.Contains(*f.there.Load(), h.Target); test.unsure == nil && stays != (h.Step != Dropped) {
 						t.Errorf("%s ended %s", h.Target, h.Step)
@@ -92,6 +101,9 @@ func TestTargetsThatWentBeforeTheirTurnAreDrawnAgain(t *testing.T) {
 				for _, event := range j.events {
 					if event.Hit != nil && event.Hit.Step == Intended && event.Hit.Hit == nil {
 						t.Errorf("hit %s was not on disk as a whole before it was done", event.Hit.ID)
+					}
+					if event.Hit != nil && event.Hit.Step == Intended && string(event.Hit.Hit.Spec) != strconv.Itoa(int(test.plans)) {
+						t.Errorf("of hit %s an earlier plan is on disk: %s", event.Hit.ID, event.Hit.Hit.Spec)
 					}
 				}
 			})

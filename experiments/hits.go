@@ -37,11 +37,16 @@ func (b *hitBook) plan(hit Hit) Event {
 	return Event{At: now, Type: EventHit, Hit: &HitEvent{ID: hit.ID, Step: Planned, Hit: &hit}}
 }
 
-// known tells whether there is a hit of an ID.
-func (b *hitBook) known(id string) bool {
+// renew has a hit that is drawn again be as it is planned now, and tells whether there is
+// one. The journal has all of it before it is injected.
+func (b *hitBook) renew(hit Hit) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.byID[id] != nil
+	live := b.byID[hit.ID]
+	if live != nil {
+		live.result.Hit = hit
+	}
+	return live != nil
 }
 
 // drop leaves out the hits of a round that was drawn again without them, and returns the

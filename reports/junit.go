@@ -212,7 +212,7 @@ func (o outliner) hitCases() []junitCase {
 			c.Failure = outcomeOf("not proven mended; type: "+o.command("recover"), string(experiments.NotRestored),
 				"effect: "+row.Effect+"\nproof: "+row.Proof+"\nundo: "+o.clean(h.Undo)+"\nerror: "+row.Error)
 		case !attempted(h):
-			c.Skipped = outcomeOf("not reached", "", "")
+			c.Skipped = outcomeOf(row.Status, "", "")
 		default:
 			c.Out = "effect: " + row.Effect + "\nread back: " + row.Proof + "\nread back after mending: " + row.MendedProof
 		}

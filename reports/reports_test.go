@@ -506,7 +506,7 @@ func TestAHitThatWasDrawnAgainIsNoneThatWasMissed(t *testing.T) {
 	again.Steps, again.Findings, again.Proof, again.Mended = []experiments.StepTime{{Step: experiments.Planned, At: after(1)}, {Step: experiments.Dropped, At: after(89)}}, nil, "", ""
 	r.Hits = append(r.Hits, again)
 	page := string(render(t, "markdown", r))
-	for _, part := range []string{"2 of 2 planned hits proven to have taken effect", "drawn again, as the target was gone before its turn"} {
+	for _, part := range []string{"2 of 2 planned hits proven to have taken effect", "2 planned, 2 reached", "drawn again, as the target was gone before its turn"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("it does not say %q:\n%s", part, page)
 		}

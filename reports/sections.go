@@ -76,6 +76,9 @@ func (o outliner) radius() []fact {
 	planned := map[string]bool{}
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
+		if h.Step == experiments.Dropped {
+			continue
+		}
 		planned[h.Target] = true
 		if attempted(h) {
 			reached[h.Target] = true

@@ -225,7 +225,9 @@ func (f *runFlags) fix(e *experiments.Experiment, clean func(string) string) {
 		e.Seed, e.SeedDrawn = f.replayed.Seed, false
 		e.Fixed = &experiments.Fixed{From: "run " + f.replayed.Run, Replay: true, Redact: clean}
 		for _, hit := range f.replayed.Hits {
-			e.Fixed.Hits = append(e.Fixed.Hits, hit.Hit)
+			if hit.Step != experiments.Dropped {
+				e.Fixed.Hits = append(e.Fixed.Hits, hit.Hit)
+			}
 		}
 		if f.replayed.Digest != e.Source.Digest {
 			e.Fixed.Note("the scenario's text is another than in run " + f.replayed.Run)
