@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,8 +28,8 @@ type thing struct{ of, at string }
 const settling = 30 * time.Second
 
 // withinAllowances checks that at no time the hits of a plan take more of an
-// allowance than there is. Rounds after the first are not counted: planAllowed
-// asks each when it is due, against what is allowed then.
+// allowance than there is. Rounds after the first are not counted: each is asked when
+// it is due, against what is allowed then, and so is the first once more (see inFlight).
 func withinAllowances(hits [][]Hit) error {
 	type use struct {
 		at   time.Duration
@@ -81,30 +80,6 @@ func withinAllowances(hits [][]Hit) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// A later round waits for what must stay to be there again: a pod that the round before
-// took down may need a while. After settling it is an error.
-const allowPace = 250 * time.Millisecond
-
-// planAllowed plans a round after the first within what is allowed by now.
-func (r *runner) planAllowed(ctx context.Context, slot Slot, round int) ([]Hit, error) {
-	for deadline := time.Now().Add(settling); ; {
-		hits, err := r.e.planRound(ctx, slot, r.o.Run, round)
-		if err != nil {
-			return nil, err
-		}
-		refused := withinAllowances([][]Hit{hits})
-		if refused == nil {
-			return hits, nil
-		}
-		if !time.Now().Add(allowPace).Before(deadline) {
-			return nil, fmt.Errorf("round %d of fault %q: %w (it waited for %s)", round, slot.Plan.Name, refused, FormatDuration(settling))
-		}
-		if !sleepUntil(ctx, time.Now().Add(allowPace)) {
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 func quotedList(names []string) string {

@@ -136,11 +136,11 @@ func (r *runner) round(ctx context.Context, slot Slot, round int) ([]Hit, error)
 	var before []Hit
 	if round == 1 {
 		before = r.hits.of(slot.Plan.Name, 1)
-		if !r.gone(ctx, slot.Plan, before) {
-			return before, nil
+		if hits, err := r.stillAllowed(ctx, slot, before); err != nil || len(hits) > 0 {
+			return before, err
 		}
 	}
-	hits, err := r.planAllowed(ctx, slot, round)
+	hits, err := r.allowed(ctx, slot, round, func() ([]Hit, error) { return r.e.planRound(ctx, slot, r.o.Run, round) })
 	r.tellChanges()
 	if err != nil {
 		return nil, err
@@ -182,6 +182,7 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 	sideBySide(hits, func(hit Hit) {
 		if round.Err() != nil {
 			intents.drop(hit) // it was not begun, and must not look as if it had been
+			r.inFlight.land(hit.ID)
 			return
 		}
 		if err := r.inject(round, plan, intents, hit); err != nil {
@@ -200,6 +201,7 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 
 // inject does one hit. What it is about to do is on disk first.
 func (r *runner) inject(ctx context.Context, plan *FaultPlan, intents *intents, hit Hit) error {
+	defer r.inFlight.land(hit.ID)
 	if err := intents.commit(hit); err != nil {
 		return err
 	}

@@ -89,6 +89,7 @@ type runner struct {
 	timeline      []Moment
 
 	hits     *hitBook
+	inFlight inFlight
 	held     map[string]bool // targets that are claimed
 	releases []func()
 	armed    bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -146,6 +147,58 @@ func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowan
 		list = append(list, ready)
 	}
 	return placed(l.client, list), nil
+}
+
+// Takes implements [experiments.Taker].
+func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	client, err := p.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	pods := make([]corev1.Pod, len(hits))
+	var looks errgroup.Group
+	looks.SetLimit(looksAtOnce)
+	for i, h := range hits {
+		looks.Go(func() error {
+			r, err := parse(h)
+			if err != nil {
+				return err
+			}
+			if err := client.Get(ctx, r.Object.ref(), &pods[i]); !kube.NotFound(err) {
+				return err
+			}
+			return nil
+		})
+	}
+	if err := looks.Wait(); err != nil {
+		return nil, err
+	}
+	ledger, list := newLedger(client, p.MinReady), make([][]experiments.Allowance, len(hits))
+	for i := range pods {
+		if pods[i].Name == "" { // it went just now: the injection will say so
+			list[i] = hits[i].Takes
+			continue
+		}
+		if list[i], err = ledger.of(ctx, &pods[i]); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// takesAnew reads for each hit, by its record, what it takes from by now.
+func takesAnew(hits []experiments.Hit, takes func(r record, client *kube.Client) ([]experiments.Allowance, error)) ([][]experiments.Allowance, error) {
+	list := make([][]experiments.Allowance, len(hits))
+	for i, h := range hits {
+		r, client, err := read(h)
+		if err != nil {
+			return nil, err
+		}
+		if list[i], err = takes(r, client); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Object, err)
+		}
+	}
+	return list, nil
 }
 
 // placed says where the things are: another cluster may have some of the same names.

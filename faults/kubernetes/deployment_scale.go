@@ -114,6 +114,28 @@ func (f *DeploymentScale) Plan(ctx context.Context, d experiments.Draw) ([]exper
 	})
 }
 
+// Takes implements [experiments.Taker].
+func (f *DeploymentScale) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	resource, _, err := workload(f.Workload)
+	if err != nil {
+		return nil, err
+	}
+	return takesAnew(hits, func(r record, client *kube.Client) ([]experiments.Allowance, error) {
+		if r.Edit == nil {
+			return nil, fmt.Errorf("the record of the hit tells of no change")
+		}
+		to, ok := r.Edit.To.(float64) // as JSON has it
+		if !ok {
+			return nil, fmt.Errorf("the record of the hit tells of no number of replicas: %v", r.Edit.To)
+		}
+		thing, err := client.Raw(ctx, r.Object.ref())
+		if err != nil {
+			return nil, err
+		}
+		return scalingTakes(ctx, client, resource, thing, int(to))
+	})
+}
+
 // number reads a whole number of an object; a missing one is what the API takes it for.
 func number(value any, missing int) (int, error) {
 	if value == nil {

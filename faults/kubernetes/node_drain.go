@@ -70,7 +70,6 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, 0) // budgets say what must stay; evictions ask them one by one
 	for i := range hits {
 		r, _, err := read(hits[i])
 		if err != nil {
@@ -93,20 +92,43 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if err != nil {
 			return nil, err
 		}
-		for p := range pods {
-			takes, err := ledger.of(ctx, &pods[p])
-			if err != nil {
-				return nil, err
-			}
-			for _, take := range takes {
-				if !slices.ContainsFunc(again.Takes, func(a experiments.Allowance) bool { return a.Of == take.Of }) { // evictions wait for each other
-					again.Takes = append(again.Takes, take)
-				}
-			}
+		if again.Takes, err = evictionTakes(ctx, newLedger(client, 0), pods); err != nil {
+			return nil, err
 		}
 		hits[i] = again
 	}
 	return hits, nil
+}
+
+// evictionTakes lists what pods that are evicted one after the other take from. Budgets
+// say what must stay: evictions ask them one by one.
+func evictionTakes(ctx context.Context, ledger *ledger, pods []corev1.Pod) (list []experiments.Allowance, err error) {
+	for p := range pods {
+		takes, err := ledger.of(ctx, &pods[p])
+		if err != nil {
+			return nil, err
+		}
+		for _, take := range takes {
+			if !slices.ContainsFunc(list, func(a experiments.Allowance) bool { return a.Of == take.Of }) { // evictions wait for each other
+				list = append(list, take)
+			}
+		}
+	}
+	return list, nil
+}
+
+// Takes implements [experiments.Taker].
+func (*NodeDrain) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	return takesAnew(hits, func(r record, client *kube.Client) ([]experiments.Allowance, error) {
+		if r.Drain == nil {
+			return nil, fmt.Errorf("the record of the hit tells of no drain")
+		}
+		pods, _, err := r.evictable(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+		return evictionTakes(ctx, newLedger(client, 0), pods)
+	})
 }
 
 // evictable lists the pods of the node that a drain evicts, and counts those it

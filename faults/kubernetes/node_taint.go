@@ -58,21 +58,23 @@ func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 	if err != nil || !f.drives() {
 		return hits, err
 	}
-	client, err := f.Kubernetes.Client()
+	takes, err := f.Takes(ctx, hits)
 	if err != nil {
 		return nil, err
 	}
-	taint := corev1.Taint{Key: f.Key, Value: f.Value, Effect: corev1.TaintEffect(f.Effect)}
 	for i := range hits {
-		r, _, err := read(hits[i])
-		if err != nil {
-			return nil, err
-		}
-		if hits[i].Takes, err = untolerated(ctx, client, Scope{Kubernetes: f.Kubernetes}, r.Object.Name, taint); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.Object, err)
-		}
+		hits[i].Takes = takes[i]
 	}
 	return hits, nil
+}
+
+// Takes implements [experiments.Taker]. It fails where a pod has come meanwhile that must
+// stay and would have to go.
+func (f *NodeTaint) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	taint := corev1.Taint{Key: f.Key, Value: f.Value, Effect: corev1.TaintEffect(f.Effect)}
+	return takesAnew(hits, func(r record, client *kube.Client) ([]experiments.Allowance, error) {
+		return untolerated(ctx, client, Scope{Kubernetes: f.Kubernetes}, r.Object.Name, taint)
+	})
 }
 
 func (f *NodeTaint) plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
