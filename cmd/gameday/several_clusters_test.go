@@ -125,6 +125,7 @@ func TestAScenarioReachesSeveralClustersByName(t *testing.T) {
 	if replicas("east") != "3" || replicas("west") != "1" {
 		t.Errorf("%s replicas in east and %s in west, want 3 and 1", replicas("east"), replicas("west"))
 	}
+	clusters["west"].Await(t, "two pods of west to go", func() bool { return len(pods("west")) == 1 })
 	if err := run.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
