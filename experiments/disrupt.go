@@ -180,9 +180,9 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 	intents := r.intents(hits)
 	injected := r.follow(plan, len(hits))
 	sideBySide(hits, func(hit Hit) {
+		defer r.inFlight.land(hit.ID)
 		if round.Err() != nil {
 			intents.drop(hit) // it was not begun, and must not look as if it had been
-			r.inFlight.land(hit.ID)
 			return
 		}
 		if err := r.inject(round, plan, intents, hit); err != nil {
@@ -201,7 +201,6 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 
 // inject does one hit. What it is about to do is on disk first.
 func (r *runner) inject(ctx context.Context, plan *FaultPlan, intents *intents, hit Hit) error {
-	defer r.inFlight.land(hit.ID)
 	if err := intents.commit(hit); err != nil {
 		return err
 	}

@@ -186,7 +186,7 @@ func (b *hitBook) touched() int {
 	defer b.mu.Unlock()
 	count := 0
 	for _, live := range b.order {
-		if slices.ContainsFunc(live.result.Steps, func(s StepTime) bool { return s.Step.Begun() }) {
+		if live.result.Begun() {
 			count++
 		}
 	}
@@ -219,16 +219,8 @@ func (b *hitBook) summary(slot Slot) FaultResult {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, live := range b.order {
-		r := &live.result
-		if r.Fault != slot.Plan.Name || r.Step == Dropped {
-			continue
-		}
-		f.Hits++
-		if !r.Injected.IsZero() {
-			f.Injected++
-		}
-		if !r.Verified.IsZero() {
-			f.Restored++
+		if live.result.Fault == slot.Plan.Name {
+			f.count(&live.result)
 		}
 	}
 	return f

@@ -189,16 +189,7 @@ func faultsOf(hits []HitResult) []FaultResult {
 		}
 		f := &list[at]
 		f.Rounds = max(f.Rounds, h.Round)
-		if h.Step == Dropped {
-			continue
-		}
-		f.Hits++
-		if !h.Injected.IsZero() {
-			f.Injected++
-		}
-		if !h.Verified.IsZero() {
-			f.Restored++
-		}
+		f.count(h)
 	}
 	return list
 }

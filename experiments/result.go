@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"slices"
 	"time"
 )
 
@@ -111,6 +112,20 @@ type FaultResult struct {
 	Restored   int           `json:"restored"` // proven
 }
 
+// count adds a hit of the fault. One that was dropped was replaced by another.
+func (f *FaultResult) count(h *HitResult) {
+	if h.Step == Dropped {
+		return
+	}
+	f.Hits++
+	if !h.Injected.IsZero() {
+		f.Injected++
+	}
+	if !h.Verified.IsZero() {
+		f.Restored++
+	}
+}
+
 // HitResult is a hit and its life.
 type HitResult struct {
 	Hit
@@ -126,6 +141,11 @@ type HitResult struct {
 	// Findings are what was measured about the hit afterwards, such as the time until a
 	// killed pod was replaced.
 	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Begun tells whether the hit may have done harm: its intent was journaled.
+func (h *HitResult) Begun() bool {
+	return h.Step.Begun() || !h.Injected.IsZero() || slices.ContainsFunc(h.Steps, func(s StepTime) bool { return s.Step.Begun() })
 }
 
 // StepTime is when a hit took a step.

@@ -96,7 +96,7 @@ func (o outliner) responseSection(people *Document) []block {
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
 		last = later(last, h.Verified)
-		open = open || attempted(h) && !mended(h)
+		open = open || h.Begun() && !mended(h)
 	}
 	if !injected.IsZero() {
 		text := "not proven"
@@ -139,7 +139,7 @@ func (o outliner) surprises() []string {
 		case len(list) >= o.d.rows:
 		case h.State == experiments.Superseded:
 			list = append(list, fmt.Sprintf("Somebody or something else changed %s while the fault %s was on it.", o.clean(h.Target), quoted(o.clean(h.Fault))))
-		case attempted(h) && h.Injected.IsZero():
+		case h.Begun() && h.Injected.IsZero():
 			list = append(list, fmt.Sprintf("The fault %s took no effect on %s: %s", quoted(o.clean(h.Fault)), o.clean(h.Target), closed(cmp.Or(o.clean(h.Error), "the effect was not seen"))))
 		}
 	}

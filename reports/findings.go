@@ -51,7 +51,7 @@ func (o outliner) wrong() []string {
 		if len(list) > o.d.rows {
 			break
 		}
-		if attempted(h) && h.Injected.IsZero() {
+		if h.Begun() && h.Injected.IsZero() {
 			list = append(list, fmt.Sprintf("%s was not hit: %s", o.clean(h.Target), closed(cmp.Or(o.clean(h.Error), "the effect was not seen"))))
 		}
 	}

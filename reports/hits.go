@@ -21,12 +21,6 @@ type hitRow struct {
 	Found                         string // what became of the target: "replaced after 800ms, ready after 1.9s"
 }
 
-// attempted tells whether a hit may have done harm: its intent was journaled.
-func attempted(h *experiments.HitResult) bool {
-	return h.Step.Begun() || !h.Injected.IsZero() ||
-		slices.ContainsFunc(h.Steps, func(s experiments.StepTime) bool { return s.Step.Begun() })
-}
-
 // mended tells whether the world was read and nothing of the hit is left in it.
 func mended(h *experiments.HitResult) bool {
 	return h.Step == experiments.Verified && (h.State == experiments.Whole || h.State == experiments.Superseded)
@@ -36,7 +30,7 @@ func mended(h *experiments.HitResult) bool {
 // to be gone.
 func (o outliner) broken() (tried, restored int) {
 	for i := range o.r.Hits {
-		if !attempted(&o.r.Hits[i]) {
+		if !o.r.Hits[i].Begun() {
 			continue
 		}
 		tried++
@@ -136,7 +130,7 @@ func (o outliner) hits() (rows []hitRow, leftOut int) {
 
 func urgency(h *experiments.HitResult) int {
 	switch {
-	case attempted(h) && !mended(h):
+	case h.Begun() && !mended(h):
 		return 0
 	case h.Error != "":
 		return 1
@@ -161,7 +155,7 @@ func (o outliner) hit(h *experiments.HitResult) hitRow {
 	switch {
 	case h.Step == experiments.Dropped:
 		row.Status, row.Class = "drawn again, as the target was gone before its turn", "idle"
-	case !attempted(h):
+	case !h.Begun():
 		row.Status, row.Class = "not reached", "idle"
 	case !mended(h):
 		row.Status, row.Class = "not proven mended", "not-restored"
@@ -202,7 +196,7 @@ func (o outliner) alarm() []string {
 	}
 	if len(o.r.Left) == 0 {
 		for i := range o.r.Hits {
-			if h := &o.r.Hits[i]; attempted(h) && !mended(h) && len(list) < o.d.rows {
+			if h := &o.r.Hits[i]; h.Begun() && !mended(h) && len(list) < o.d.rows {
 				list = append(list, join(o.clean(h.Target)+": "+o.clean(h.Effect), "to be undone by: "+cmp.Or(o.clean(h.Undo), "what its fault says")))
 			}
 		}

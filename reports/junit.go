@@ -198,7 +198,7 @@ func (o outliner) hitCases() []junitCase {
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
 		row := o.hit(h)
-		left := attempted(h) && !mended(h)
+		left := h.Begun() && !mended(h)
 		if len(list) >= maxCases && !left {
 			more++
 			continue
@@ -211,7 +211,7 @@ func (o outliner) hitCases() []junitCase {
 		case left:
 			c.Failure = outcomeOf("not proven mended; type: "+o.command("recover"), string(experiments.NotRestored),
 				"effect: "+row.Effect+"\nproof: "+row.Proof+"\nundo: "+o.clean(h.Undo)+"\nerror: "+row.Error)
-		case !attempted(h):
+		case !h.Begun():
 			c.Skipped = outcomeOf(row.Status, "", "")
 		default:
 			c.Out = "effect: " + row.Effect + "\nread back: " + row.Proof + "\nread back after mending: " + row.MendedProof

@@ -213,7 +213,7 @@ func (o outliner) mendedMoments() []moment {
 	var last time.Time
 	for i := range o.r.Hits {
 		h := &o.r.Hits[i]
-		if attempted(h) && !mended(h) {
+		if h.Begun() && !mended(h) {
 			return nil
 		}
 		last = later(last, h.Verified)

@@ -10,13 +10,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gameday-sh/gameday/internal/textsafe"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	east "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/util"
+
+	"github.com/gameday-sh/gameday/internal/textsafe"
 )
 
 // mostWritten bounds what a page shows of one place; Markdown has all of it.

@@ -63,7 +63,7 @@ func (o outliner) proposals() []ActionItem {
 		switch {
 		case h.State == experiments.Superseded:
 			add(&later, "P2", "Find out what changed %s while the fault %s was on it", o.clean(h.Target), quoted(o.clean(h.Fault)))
-		case attempted(h) && h.Injected.IsZero():
+		case h.Begun() && h.Injected.IsZero():
 			add(&later, "P2", "Find out why the fault %s took no effect on %s: %s", quoted(o.clean(h.Fault)), o.clean(h.Target), strings.TrimSuffix(cmp.Or(o.clean(h.Error), "the effect was not seen"), "."))
 		}
 	}

@@ -80,7 +80,7 @@ func (o outliner) radius() []fact {
 			continue
 		}
 		planned[h.Target] = true
-		if attempted(h) {
+		if h.Begun() {
 			reached[h.Target] = true
 		}
 		for _, a := range h.Takes {

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
@@ -187,15 +188,32 @@ func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiment
 }
 
 // takesAnew reads for each hit, by its record, what it takes from by now.
-func takesAnew(hits []experiments.Hit, takes func(r record, client *kube.Client) ([]experiments.Allowance, error)) ([][]experiments.Allowance, error) {
+func takesAnew(hits []experiments.Hit, takes func(r record) ([]experiments.Allowance, error)) ([][]experiments.Allowance, error) {
 	list := make([][]experiments.Allowance, len(hits))
 	for i, h := range hits {
-		r, client, err := read(h)
+		r, err := parse(h)
 		if err != nil {
 			return nil, err
 		}
-		if list[i], err = takes(r, client); err != nil {
+		if list[i], err = takes(r); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Object, err)
+		}
+	}
+	return list, nil
+}
+
+// ofEach lists what pods that are evicted one after the other take from: one of each,
+// as evictions wait for each other.
+func (l *ledger) ofEach(ctx context.Context, pods []corev1.Pod) (list []experiments.Allowance, err error) {
+	for i := range pods {
+		takes, err := l.of(ctx, &pods[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, take := range takes {
+			if !slices.ContainsFunc(list, func(a experiments.Allowance) bool { return a.Of == take.Of }) {
+				list = append(list, take)
+			}
 		}
 	}
 	return list, nil

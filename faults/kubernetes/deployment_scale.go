@@ -120,7 +120,11 @@ func (f *DeploymentScale) Takes(ctx context.Context, hits []experiments.Hit) ([]
 	if err != nil {
 		return nil, err
 	}
-	return takesAnew(hits, func(r record, client *kube.Client) ([]experiments.Allowance, error) {
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
 		if r.Edit == nil {
 			return nil, fmt.Errorf("the record of the hit tells of no change")
 		}

@@ -70,6 +70,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 	if err != nil {
 		return nil, err
 	}
+	ledger := newLedger(client, 0) // budgets say what must stay; evictions ask them one by one
 	for i := range hits {
 		r, _, err := read(hits[i])
 		if err != nil {
@@ -92,7 +93,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if err != nil {
 			return nil, err
 		}
-		if again.Takes, err = evictionTakes(ctx, newLedger(client, 0), pods); err != nil {
+		if again.Takes, err = ledger.ofEach(ctx, pods); err != nil {
 			return nil, err
 		}
 		hits[i] = again
@@ -100,26 +101,14 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 	return hits, nil
 }
 
-// evictionTakes lists what pods that are evicted one after the other take from. Budgets
-// say what must stay: evictions ask them one by one.
-func evictionTakes(ctx context.Context, ledger *ledger, pods []corev1.Pod) (list []experiments.Allowance, err error) {
-	for p := range pods {
-		takes, err := ledger.of(ctx, &pods[p])
-		if err != nil {
-			return nil, err
-		}
-		for _, take := range takes {
-			if !slices.ContainsFunc(list, func(a experiments.Allowance) bool { return a.Of == take.Of }) { // evictions wait for each other
-				list = append(list, take)
-			}
-		}
-	}
-	return list, nil
-}
-
 // Takes implements [experiments.Taker].
-func (*NodeDrain) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
-	return takesAnew(hits, func(r record, client *kube.Client) ([]experiments.Allowance, error) {
+func (f *NodeDrain) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	ledger := newLedger(client, 0)
+	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
 		if r.Drain == nil {
 			return nil, fmt.Errorf("the record of the hit tells of no drain")
 		}
@@ -127,7 +116,7 @@ func (*NodeDrain) Takes(ctx context.Context, hits []experiments.Hit) ([][]experi
 		if err != nil {
 			return nil, err
 		}
-		return evictionTakes(ctx, newLedger(client, 0), pods)
+		return ledger.ofEach(ctx, pods)
 	})
 }
 

@@ -71,8 +71,12 @@ func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 // Takes implements [experiments.Taker]. It fails where a pod has come meanwhile that must
 // stay and would have to go.
 func (f *NodeTaint) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
 	taint := corev1.Taint{Key: f.Key, Value: f.Value, Effect: corev1.TaintEffect(f.Effect)}
-	return takesAnew(hits, func(r record, client *kube.Client) ([]experiments.Allowance, error) {
+	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
 		return untolerated(ctx, client, Scope{Kubernetes: f.Kubernetes}, r.Object.Name, taint)
 	})
 }
