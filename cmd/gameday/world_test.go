@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -484,12 +483,16 @@ func stopped(t *testing.T, pid int) (resume func()) {
 	return resume
 }
 
-// processState is the letter of /proc/PID/stat; empty when the process is gone.
+// processState is the letter of /proc/PID/stat; empty when the process is gone, also
+// in the instant between its parent's asking and its leaving the table (X).
 func processState(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	return cmp.Or(fields[0], "?")
+	if fields[0] == "X" {
+		return ""
+	}
+	return fields[0]
 }

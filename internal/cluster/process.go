@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,15 +68,23 @@ func (d daemons) start(name, program string, args ...string) error {
 // bornAt is a process's start time as the kernel counts it; empty if it is gone.
 // With the pid it names one process for ever.
 func bornAt(pid int) string {
+	_, born := statOf(pid)
+	return born
+}
+
+// statOf gives the letter for what a process does and its start time, read at one
+// moment; both are empty if it is gone. See proc_pid_stat(5).
+func statOf(pid int) (state, born string) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	// The program's name, in brackets, may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 20 {
-		return ""
+		return "", ""
 	}
-	return fields[19]
+	return fields[0], fields[19]
 }
 
 // running gives the pid of a daemon that is alive and is the one that was started.
@@ -84,26 +93,33 @@ func (d daemons) running(name string) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	number, born, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	number, noted, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 	pid, err := strconv.Atoi(number)
-	if err != nil || born != bornAt(pid) || born == "" {
+	if err != nil {
 		return 0, false
 	}
-	return pid, !zombie(pid)
+	state, born := statOf(pid)
+	if born == "" || born != noted {
+		return 0, false
+	}
+	switch state {
+	case "X": // its parent is being told
+		return pid, false
+	case "Z":
+		return pid, threads(pid) > 1
+	default:
+		return pid, true
+	}
 }
 
-// zombie tells that a process has ended and nobody has asked how. One that is killed
-// looks like it a moment earlier, while threads of it still hold its sockets.
-func zombie(pid int) bool {
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err == nil && len(threads) > 1 {
-		return false
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// threads counts the threads of a process, its zombies too; 0 if it is gone. One that
+// was killed is a zombie itself while threads of it still hold its sockets.
+func threads(pid int) int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
-		return false
+		return 0
 	}
-	return strings.HasPrefix(strings.TrimSpace(string(stat[strings.LastIndexByte(string(stat), ')')+1:])), "Z")
+	return len(entries)
 }
 
 // signal sends a signal to a daemon, if it runs.
@@ -139,8 +155,9 @@ func (d daemons) stop(name string, patience time.Duration) error {
 			}
 		}
 	}
-	if _, alive := d.running(name); alive {
-		return fmt.Errorf("%s does not end; its pid is in %s", name, d.pid(name))
+	if pid, alive := d.running(name); alive {
+		state, _ := statOf(pid)
+		return fmt.Errorf("%s (pid %d, state %s) was killed and does not end; its pid is in %s", name, pid, state, d.pid(name))
 	}
 	if err := os.Remove(d.pid(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("stop %s: %w", name, err)
