@@ -35,7 +35,7 @@ func startFast() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	usual, limit := debug.SetGCPercent(400), debug.SetMemoryLimit(32<<20)
+	usual, limit := debug.SetGCPercent(400), debug.SetMemoryLimit(24<<20)
 	time.AfterFunc(time.Second, func() {
 		debug.SetGCPercent(usual)
 		debug.SetMemoryLimit(limit)
