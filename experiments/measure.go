@@ -55,11 +55,26 @@ func (s Sample) HasValue() bool { return s.Condition == OK && !math.IsNaN(s.Valu
 
 // A Probe takes one measurement at each call. What goes wrong is part of the
 // sample: a target that answers badly is a bad event, a measurement that could
-// not be taken is a Condition other than OK. Measure keeps to ctx: a call that goes on
-// a second after it is given up. It is called while up to seven earlier calls still
+// not be taken is a Condition other than OK. Measure keeps to ctx, which is one of
+// [WithTimeout]: a call that goes on a second after it is given up. It is called while up to seven earlier calls still
 // wait for a slow target, and is safe for that.
 type Probe interface {
 	Measure(ctx context.Context) Sample
+}
+
+type timeoutKey struct{}
+
+// WithTimeout gives the context of one measurement: it ends after a probe's timeout, and
+// [TimeoutOf] tells what that was.
+func WithTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithValue(ctx, timeoutKey{}, timeout), timeout)
+}
+
+// TimeoutOf is how much time a measurement was given, as a person wrote it: what is left
+// until the deadline of ctx is less by then. It is 0 for a context of anything else.
+func TimeoutOf(ctx context.Context) time.Duration {
+	timeout, _ := ctx.Value(timeoutKey{}).(time.Duration)
+	return timeout
 }
 
 // A Checker is a probe that can tell beforehand why it could not measure, such as a

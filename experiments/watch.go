@@ -303,7 +303,7 @@ func next(ctx context.Context, clock <-chan time.Time, nudge <-chan struct{}, tu
 
 // takeSample measures once. The channel is closed when the probe has truly returned.
 func (r *runner) takeSample(ctx context.Context, p *Probed, waiting *waiting, began time.Time) (over <-chan struct{}) {
-	measuring, cancel := context.WithTimeout(ctx, p.Timeout)
+	measuring, cancel := WithTimeout(ctx, p.Timeout)
 	sample, over := measureCarefully(measuring, p)
 	cancel()
 	if ctx.Err() != nil {

@@ -127,7 +127,7 @@ func (p *Exec) Measure(ctx context.Context) experiments.Sample {
 	case ended.killed && cancelled(ctx):
 		return broken(s, "cancelled")
 	case ended.killed:
-		return bad(s, p.words("no exit"+within(ctx, s.At)+", killed", ended.stderr))
+		return bad(s, p.words("no exit"+within(ctx)+", killed", ended.stderr))
 	case code < 0:
 		return bad(s, p.words(ended.state.String(), ended.stderr))
 	case !ready.good.has(code):

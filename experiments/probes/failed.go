@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/textsafe"
@@ -31,18 +30,18 @@ func failed(ctx context.Context, s experiments.Sample, err error, missing string
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return broken(s, "no file descriptors left for a connection; raise the limit of open files (ulimit -n)")
 	}
-	return bad(s, reason(ctx, s.At, err, missing))
+	return bad(s, reason(ctx, err, missing))
 }
 
 // reason puts an error of the network into plain words. What was missing when time
 // ran out is the caller's to say: "no answer".
-func reason(ctx context.Context, began time.Time, err error, missing string) string {
+func reason(ctx context.Context, err error, missing string) string {
 	var lookup *net.DNSError
 	var notTLS tls.RecordHeaderError
 	var request *url.Error
 	switch {
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return missing + within(ctx, began)
+		return missing + within(ctx)
 	case errors.As(err, &lookup) && lookup.IsNotFound:
 		return "no such host: " + textsafe.Line(lookup.Name, longQuote)
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -58,21 +57,16 @@ func reason(ctx context.Context, began time.Time, err error, missing string) str
 		return "the server does not speak TLS"
 	case errors.As(err, &request):
 		// Its text repeats the URL, which may carry what should not be repeated.
-		return reason(ctx, began, request.Err, missing)
+		return reason(ctx, request.Err, missing)
 	}
 	return textsafe.Line(err.Error(), longReason)
 }
 
-// within says how much time there was: " within 1s". A deadline is set a moment
-// before the measurement begins, so what is left of it is rounded to what was meant.
-func within(ctx context.Context, began time.Time) string {
-	deadline, ok := ctx.Deadline()
-	if !ok {
+// within says how much time there was: " within 1s".
+func within(ctx context.Context) string {
+	timeout := experiments.TimeoutOf(ctx)
+	if timeout == 0 {
 		return " in time"
 	}
-	given := deadline.Sub(began)
-	if given > 500*time.Millisecond {
-		given = given.Round(10 * time.Millisecond)
-	}
-	return " within " + experiments.FormatDuration(max(given.Round(time.Millisecond), 0))
+	return " within " + experiments.FormatDuration(timeout)
 }

@@ -141,7 +141,7 @@ func (w *walk) end(s experiments.Sample) experiments.Sample {
 // take takes a step. The sample it gives is that of the step.
 func (w *walk) take(ctx context.Context, began time.Time, step *stride) experiments.Sample {
 	s := begin()
-	s.At = began // how much time there was is said of the whole journey
+	s.At = began // the whole journey is timed
 	if err := w.pause(ctx, step.Pause); err != nil {
 		return failed(ctx, s, err, "not reached")
 	}

@@ -55,7 +55,7 @@ func notRead(ctx context.Context, s experiments.Sample, what string, err error) 
 	case errors.As(err, &status):
 		return refused(s, what, err, status.Status())
 	case errors.As(err, &network), kube.Silent(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
-		return unreadable(s, experiments.Unreachable, "no answer from the API server about "+what+": "+reason(ctx, s.At, err, "none"))
+		return unreadable(s, experiments.Unreachable, "no answer from the API server about "+what+": "+reason(ctx, err, "none"))
 	}
 	// A decoder, mostly: whatever answers is no API server.
 	var call *kube.Error

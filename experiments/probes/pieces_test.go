@@ -162,7 +162,7 @@ func TestReasonsArePlainWords(t *testing.T) {
 		{"anything else, without the URL around it", &url.Error{Op: "Get", URL: "http://x/?token=hidden", Err: errors.New("odd\nerror")}, "odd error"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := reason(t.Context(), time.Now(), test.err, "no answer"); got != test.want {
+			if got := reason(t.Context(), test.err, "no answer"); got != test.want {
 				t.Errorf("reason = %q, want %q", got, test.want)
 			}
 		})
@@ -188,25 +188,19 @@ func TestOnlyOurOwnFailuresAreNoEvents(t *testing.T) {
 }
 
 func TestTheTimeThatWasGivenIsNamed(t *testing.T) {
-	for _, test := range []struct {
-		given, lost time.Duration
-		want        string
-	}{
-		{time.Second, 0, " within 1s"},
-		{time.Second, 3 * time.Millisecond, " within 1s"},
-		{90 * time.Second, time.Millisecond, " within 1m30s"},
-		{250 * time.Millisecond, 100 * time.Microsecond, " within 250ms"},
-		{5 * time.Millisecond, 10 * time.Millisecond, " within 0s"},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), test.given)
+	synctest.Test(t, func(t *testing.T) {
+		for timeout, want := range map[time.Duration]string{time.Second: " within 1s", 90 * time.Second: " within 1m30s", 123 * time.Millisecond: " within 123ms"} {
+			ctx, cancel := experiments.WithTimeout(t.Context(), timeout)
 			defer cancel()
-			time.Sleep(test.lost)
-			if got := within(ctx, time.Now()); got != test.want {
-				t.Errorf("%v given, %v lost: %q, want %q", test.given, test.lost, got, test.want)
+			time.Sleep(timeout / 3) // as of a step that comes after others
+			if got := within(ctx); got != want {
+				t.Errorf("%v given: %q, want %q", timeout, got, want)
 			}
-		})
-	}
+		}
+		if got := within(t.Context()); got != " in time" {
+			t.Errorf("no timeout: %q", got)
+		}
+	})
 }
 
 func TestOutputKeepsBothEnds(t *testing.T) {

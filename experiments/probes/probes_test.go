@@ -83,7 +83,7 @@ func withDefaults[T any](t testing.TB, probe *T) *T {
 // measure takes one measurement with a deadline.
 func measure(t testing.TB, probe experiments.Probe, timeout time.Duration) experiments.Sample {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := experiments.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return probe.Measure(ctx)
 }
@@ -115,7 +115,7 @@ func (e expect) check(t testing.TB, s experiments.Sample) {
 // cancelSoon cancels a measurement once begun tells that it has reached the other side.
 func cancelSoon(t *testing.T, probe experiments.Probe, begun <-chan struct{}) experiments.Sample {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := experiments.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var wait sync.WaitGroup
 	wait.Go(func() { <-begun; cancel() })

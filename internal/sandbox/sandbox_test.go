@@ -55,12 +55,18 @@ func toxics(t *testing.T, s *Sandbox, export string) *client.Proxy {
 	return proxy
 }
 
-// late makes all answers through a proxy late.
+// late makes all answers through a proxy late, until the test ends at the latest: what
+// toxiproxy holds back outlives its proxy by the latency.
 func late(t *testing.T, proxy *client.Proxy, by time.Duration) {
 	t.Helper()
 	if _, err := proxy.AddToxic("late", "latency", "downstream", 1, client.Attributes{"latency": by.Milliseconds()}); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := proxy.RemoveToxic("late"); err != nil && !strings.Contains(err.Error(), "toxic not found") {
+			t.Error(err)
+		}
+	})
 }
 
 // reply is an answer, read.
