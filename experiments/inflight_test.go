@@ -55,13 +55,16 @@ type mutiny struct {
 	breaker
 	crew *crew
 	took time.Duration
+	free bool // nothing bounds it when it is planned
 }
 
 func (m *mutiny) Plan(ctx context.Context, d Draw) ([]Hit, error) {
 	time.Sleep(10 * time.Millisecond)
 	hits, err := m.breaker.Plan(ctx, d)
 	for i := range hits {
-		hits[i].Takes = []Allowance{m.crew.allowance()}
+		if !m.free {
+			hits[i].Takes = []Allowance{m.crew.allowance()}
+		}
 	}
 	return hits, err
 }
@@ -126,6 +129,24 @@ func TestRoundsNeverTakeMoreTogetherThanIsAllowedByThen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A budget may be made between the plan and the turn.
+func TestARoundKeepsToWhatBoundsItOnlySinceThePlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newWorld(), &crew{}
+		c.down(time.Now().Add(15*time.Second), time.Hour)
+		e := experiment(w)
+		e.Faults = []*FaultPlan{{Name: "a", Kind: "mutiny", Origin: "test.hcl:1", Schedule: Schedule{At: 20 * time.Second},
+			Fault: &mutiny{breaker: breaker{world: w, instant: true, targets: []string{"one"}}, crew: c, free: true}}}
+		r := Run(t.Context(), e, options(&memory{}))
+		if want := "budget crew allows 0 to be down at once"; r.Verdict != Errored || !strings.Contains(fmt.Sprint(r.Errors), want) {
+			t.Errorf("%s: %s, %v; want %q", r.Verdict, r.Reason, r.Errors, want)
+		}
+		if most := c.most(); most > 1 {
+			t.Errorf("%d were down at once", most)
+		}
+	})
 }
 
 // What was in flight counts as it is read now, and no longer than it may not show.
