@@ -149,6 +149,18 @@ func TestARoundKeepsToWhatBoundsItOnlySinceThePlan(t *testing.T) {
 	})
 }
 
+// A round that waits until it is allowed is planned again every moment.
+func TestARoundThatWaitsNotesOnceWhatIsDifferentFromThen(t *testing.T) {
+	f := &Fixed{From: "run 1", Replay: true}
+	for range 3 {
+		f.choice("kill", 2)
+	}
+	f.choice("kill", 3)
+	if notes := f.taken(); len(notes) != 2 {
+		t.Errorf("%q", notes)
+	}
+}
+
 // What was in flight counts as it is read now, and no longer than it may not show.
 func TestWhatIsInFlightCountsUntilItShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
