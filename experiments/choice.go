@@ -138,6 +138,7 @@ type Fixed struct {
 
 	mu    sync.Mutex
 	notes []string
+	told  map[string]bool
 }
 
 // of lists the hits of then of a round.
@@ -171,10 +172,18 @@ func (f *Fixed) choice(fault string, round int) *choice {
 	return c
 }
 
-// Note says something about what is different by now; the run shows it.
+// Note says something about what is different by now; the run shows it, once: a round
+// that waits is planned again and again.
 func (f *Fixed) Note(text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.told[text] {
+		return
+	}
+	if f.told == nil {
+		f.told = map[string]bool{}
+	}
+	f.told[text] = true
 	f.notes = append(f.notes, text)
 }
 

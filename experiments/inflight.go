@@ -14,7 +14,7 @@ import (
 type Taker interface {
 	Fault
 	// Takes gives for each of hits, which were planned, what it takes from by now. It
-	// changes nothing.
+	// fails where one may not be done any more, and changes nothing.
 	Takes(ctx context.Context, hits []Hit) ([][]Allowance, error)
 }
 
@@ -121,12 +121,12 @@ func (r *runner) stillAllowed(ctx context.Context, slot Slot, hits []Hit) ([]Hit
 			return nil, nil
 		}
 		taker, ok := slot.Plan.Fault.(Taker)
-		if !ok || !slices.ContainsFunc(hits, func(hit Hit) bool { return len(hit.Takes) > 0 }) {
+		if !ok {
 			return hits, nil
 		}
 		takes, _, err := bounded(ctx, fmt.Sprintf("fault %q: Takes", slot.Plan.Name), func() ([][]Allowance, error) { return taker.Takes(ctx, hits) })
 		if err != nil {
-			return nil, fmt.Errorf("fault %q cannot tell what must stay by now: %w", slot.Plan.Name, err)
+			return nil, fmt.Errorf("round 1 of fault %q, looked at again when it was its turn: %w", slot.Plan.Name, err)
 		}
 		now := slices.Clone(hits)
 		for i := range now {

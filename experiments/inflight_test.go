@@ -55,13 +55,16 @@ type mutiny struct {
 	breaker
 	crew *crew
 	took time.Duration
+	free bool // nothing bounds it when it is planned
 }
 
 func (m *mutiny) Plan(ctx context.Context, d Draw) ([]Hit, error) {
 	time.Sleep(10 * time.Millisecond)
 	hits, err := m.breaker.Plan(ctx, d)
 	for i := range hits {
-		hits[i].Takes = []Allowance{m.crew.allowance()}
+		if !m.free {
+			hits[i].Takes = []Allowance{m.crew.allowance()}
+		}
 	}
 	return hits, err
 }
@@ -125,6 +128,36 @@ func TestRoundsNeverTakeMoreTogetherThanIsAllowedByThen(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A budget may be made between the plan and the turn.
+func TestARoundKeepsToWhatBoundsItOnlySinceThePlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newWorld(), &crew{}
+		c.down(time.Now().Add(15*time.Second), time.Hour)
+		e := experiment(w)
+		e.Faults = []*FaultPlan{{Name: "a", Kind: "mutiny", Origin: "test.hcl:1", Schedule: Schedule{At: 20 * time.Second},
+			Fault: &mutiny{breaker: breaker{world: w, instant: true, targets: []string{"one"}}, crew: c, free: true}}}
+		r := Run(t.Context(), e, options(&memory{}))
+		if want := "budget crew allows 0 to be down at once"; r.Verdict != Errored || !strings.Contains(fmt.Sprint(r.Errors), want) {
+			t.Errorf("%s: %s, %v; want %q", r.Verdict, r.Reason, r.Errors, want)
+		}
+		if most := c.most(); most > 1 {
+			t.Errorf("%d were down at once", most)
+		}
+	})
+}
+
+// A round that waits until it is allowed is planned again every moment.
+func TestARoundThatWaitsNotesOnceWhatIsDifferentFromThen(t *testing.T) {
+	f := &Fixed{From: "run 1", Replay: true}
+	for range 3 {
+		f.choice("kill", 2)
+	}
+	f.choice("kill", 3)
+	if notes := f.taken(); len(notes) != 2 {
+		t.Errorf("%q", notes)
 	}
 }
 

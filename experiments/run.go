@@ -460,7 +460,11 @@ func cmpText(text, otherwise string) string {
 func (r *runner) verdict(out outcome) (Verdict, string) {
 	res := r.result
 	mended := "everything that was broken is proven mended"
-	if r.hits.injected() == 0 {
+	switch {
+	case r.hits.injected() > 0:
+	case r.hits.touched() > 0: // a drain that a pod held up has evicted others
+		mended = "no effect was proven, and nothing is left of what was begun"
+	default:
 		mended = "nothing was broken"
 	}
 	switch {

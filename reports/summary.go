@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,6 +145,9 @@ func (o outliner) summaryOfFaults() string {
 		if len(targets[h.Fault]) <= 1 {
 			targets[h.Fault] = append(targets[h.Fault], h.Target)
 		}
+	}
+	if injected == 0 && slices.ContainsFunc(o.r.Hits, func(h experiments.HitResult) bool { return h.Begun() }) {
+		return sentence(fmt.Sprintf("Nothing that was proven: of %s none took its full effect", plural(len(o.r.Faults), "planned fault")))
 	}
 	if injected == 0 {
 		return sentence(fmt.Sprintf("Nothing: of %s none took effect", plural(len(o.r.Faults), "planned fault")))

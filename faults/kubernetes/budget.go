@@ -3,7 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
-	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
@@ -11,6 +11,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -22,16 +23,43 @@ import (
 type ledger struct {
 	client   *kube.Client
 	minReady int
-	budgets  map[string][]policyv1.PodDisruptionBudget
-	owners   map[string]experiments.Allowance
+	// workloads tells to note what the pods of each workload take, minReady or not: another
+	// fault may want some of them to stay.
+	workloads bool
+	// counts tells to count the ready pods themselves too. Their controllers tell what was
+	// so when they looked last, and one that is busy or away looks late, or not at all.
+	counts  bool
+	budgets map[string][]policyv1.PodDisruptionBudget
+	crowds  map[string]*crowd
+	owners  map[string]experiments.Allowance
 }
 
-func newLedger(client *kube.Client, minReady int) *ledger {
-	return &ledger{client: client, minReady: minReady, budgets: map[string][]policyv1.PodDisruptionBudget{}, owners: map[string]experiments.Allowance{}}
+// crowd is how many ready pods of a namespace there are.
+type crowd struct {
+	budgets   map[string]int    // by the name of the budget that they count against
+	workloads map[types.UID]int // by what they belong to
 }
 
-// budgetsOf lists the budgets that pods with labels count against.
-func (l *ledger) budgetsOf(ctx context.Context, namespace string, set labels.Set) ([]policyv1.PodDisruptionBudget, error) {
+// newLedger is for the plan of a round. The first is planned before the baseline and goes
+// by what controllers say, which is quick among thousands of pods; when it is its turn,
+// and for later rounds, pods are counted.
+func newLedger(client *kube.Client, minReady, round int) *ledger {
+	return &ledger{client: client, minReady: minReady, workloads: minReady > 0, counts: round > 1,
+		budgets: map[string][]policyv1.PodDisruptionBudget{}, crowds: map[string]*crowd{}, owners: map[string]experiments.Allowance{}}
+}
+
+// countingLedger is for what was planned before, when it is its turn.
+func countingLedger(client *kube.Client, minReady int) *ledger { return newLedger(client, minReady, 2) }
+
+// drivingLedger is for pods that have to leave a node, whatever they belong to.
+func drivingLedger(client *kube.Client) *ledger {
+	l := countingLedger(client, 0)
+	l.workloads = true
+	return l
+}
+
+// all lists the budgets of a namespace.
+func (l *ledger) all(ctx context.Context, namespace string) ([]policyv1.PodDisruptionBudget, error) {
 	budgets, known := l.budgets[namespace]
 	if !known {
 		err := kube.List(ctx, l.client, kube.DisruptionBudget, namespace, metav1.ListOptions{}, func(page *policyv1.PodDisruptionBudgetList) error {
@@ -43,6 +71,15 @@ func (l *ledger) budgetsOf(ctx context.Context, namespace string, set labels.Set
 		}
 		l.budgets[namespace] = budgets
 	}
+	return budgets, nil
+}
+
+// budgetsOf lists the budgets that pods with labels count against.
+func (l *ledger) budgetsOf(ctx context.Context, namespace string, set labels.Set) ([]policyv1.PodDisruptionBudget, error) {
+	budgets, err := l.all(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
 	var list []policyv1.PodDisruptionBudget
 	for _, budget := range budgets {
 		selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
@@ -53,26 +90,100 @@ func (l *ledger) budgetsOf(ctx context.Context, namespace string, set labels.Set
 	return list, nil
 }
 
-// allowance words a budget.
-func allowance(budget *policyv1.PodDisruptionBudget) experiments.Allowance {
-	return experiments.Allowance{
-		Of:     fmt.Sprintf("disruption budget %s/%s", budget.Namespace, budget.Name),
-		Allows: int(budget.Status.DisruptionsAllowed),
-		Why: fmt.Sprintf("%d of its %d pods are healthy and %d must stay; wait until more are, or loosen the budget",
-			budget.Status.CurrentHealthy, budget.Status.ExpectedPods, budget.Status.DesiredHealthy),
+// crowd counts the ready pods of a namespace.
+func (l *ledger) crowd(ctx context.Context, namespace string) (*crowd, error) {
+	if known := l.crowds[namespace]; known != nil {
+		return known, nil
 	}
+	budgets, err := l.all(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	var selectors []labels.Selector
+	for _, budget := range budgets {
+		if selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector); err == nil {
+			names, selectors = append(names, budget.Name), append(selectors, selector)
+		}
+	}
+	c := &crowd{map[string]int{}, map[types.UID]int{}}
+	err = kube.List(ctx, l.client, kube.Pods, namespace, metav1.ListOptions{}, func(page *corev1.PodList) error {
+		for i := range page.Items {
+			pod := &page.Items[i]
+			if pod.DeletionTimestamp != nil || !kube.Ready(pod) {
+				continue
+			}
+			if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
+				c.workloads[owner.UID]++
+			}
+			for j, selector := range selectors {
+				if selector.Matches(labels.Set(pod.Labels)) {
+					c.budgets[names[j]]++
+				}
+			}
+		}
+		return nil
+	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { clear(c.budgets); clear(c.workloads) })
+	if err != nil {
+		return nil, err
+	}
+	l.crowds[namespace] = c
+	return c, nil
+}
+
+// allowance words a budget.
+func (l *ledger) allowance(ctx context.Context, budget *policyv1.PodDisruptionBudget) (experiments.Allowance, error) {
+	name := budgetName(budget)
+	if budget.Status.ObservedGeneration < budget.Generation {
+		return experiments.Allowance{Of: name, Why: "the cluster has not worked out yet what it allows, as it was made or changed just now; wait, and look whether the controller manager runs"}, nil
+	}
+	allows, healthy := int(budget.Status.DisruptionsAllowed), int(budget.Status.CurrentHealthy)
+	if l.counts {
+		crowd, err := l.crowd(ctx, budget.Namespace)
+		if err != nil {
+			return experiments.Allowance{}, err
+		}
+		healthy = min(healthy, crowd.budgets[budget.Name])
+		allows = min(allows, max(healthy-int(budget.Status.DesiredHealthy), 0))
+	}
+	return experiments.Allowance{
+		Of: name, Allows: allows,
+		Why: fmt.Sprintf("%d of its %d pods are healthy and %d must stay; wait until more are, or loosen the budget",
+			healthy, budget.Status.ExpectedPods, budget.Status.DesiredHealthy),
+	}, nil
+}
+
+const budgetPrefix = "disruption budget "
+
+func budgetName(budget *policyv1.PodDisruptionBudget) string {
+	return fmt.Sprintf("%s%s/%s", budgetPrefix, budget.Namespace, budget.Name)
+}
+
+// oneBudget refuses to evict a pod which several budgets are about, as the Eviction API
+// does always. The allowances are those that taking the pod down takes from.
+func oneBudget(pod string, takes []experiments.Allowance) error {
+	var names []string
+	for _, take := range takes {
+		if strings.HasPrefix(take.Of, budgetPrefix) {
+			names = append(names, take.Of)
+		}
+	}
+	if len(names) < 2 {
+		return nil
+	}
+	return fmt.Errorf("%s counts against %s, and the Eviction API never evicts a pod that counts against more than one: narrow their selectors", pod, strings.Join(names, " and "))
 }
 
 // scalingTakes lists what scaling a workload down to a number takes from: the ready
 // pods that go, each from the count that faults on single pods take from too, and from
 // budgets whose number does not follow the workload's own.
-func scalingTakes(ctx context.Context, client *kube.Client, resource kube.Resource, workload kube.Thing, to int) ([]experiments.Allowance, error) {
+func scalingTakes(ctx context.Context, ledger *ledger, resource kube.Resource, workload kube.Thing, to int) ([]experiments.Allowance, error) {
 	namespace, name := workload.Text("metadata", "namespace"), workload.Text("metadata", "name")
 	ready, err := number(workload.At("status", "readyReplicas"), 0)
 	if err != nil || ready <= to {
 		return nil, err
 	}
-	counts, err := counted(ctx, client, resource, namespace, name, workload.Text("metadata", "uid"), ready)
+	counts, err := counted(ctx, ledger.client, resource, namespace, name, workload.Text("metadata", "uid"), ready)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +192,17 @@ func scalingTakes(ctx context.Context, client *kube.Client, resource kube.Resour
 	for key, value := range fields {
 		set[key], _ = value.(string)
 	}
-	budgets, err := newLedger(client, 0).budgetsOf(ctx, namespace, set)
+	budgets, err := ledger.budgetsOf(ctx, namespace, set)
 	if err != nil {
 		return nil, err
 	}
 	for i := range budgets {
 		if least := budgets[i].Spec.MinAvailable; least != nil && least.Type == intstr.Int {
-			counts = append(counts, allowance(&budgets[i]))
+			allowance, err := ledger.allowance(ctx, &budgets[i])
+			if err != nil {
+				return nil, err
+			}
+			counts = append(counts, allowance)
 		}
 	}
 	var list []experiments.Allowance
@@ -96,7 +211,7 @@ func scalingTakes(ctx context.Context, client *kube.Client, resource kube.Resour
 			list = append(list, count)
 		}
 	}
-	return placed(client, list), nil
+	return placed(ledger.client, list), nil
 }
 
 // counted names the count of ready pods that a workload's pods belong to, as the ledger
@@ -135,9 +250,13 @@ func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowan
 	}
 	var list []experiments.Allowance
 	for i := range budgets {
-		list = append(list, allowance(&budgets[i]))
+		allowance, err := l.allowance(ctx, &budgets[i])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, allowance)
 	}
-	if l.minReady == 0 {
+	if !l.workloads {
 		return placed(l.client, list), nil
 	}
 	ready, found, err := l.workload(ctx, pod)
@@ -150,7 +269,7 @@ func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowan
 	return placed(l.client, list), nil
 }
 
-// Takes implements [experiments.Taker].
+// Takes implements [experiments.Taker]. It fails where what is planned opted out meanwhile.
 func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
 	client, err := p.Kubernetes.Client()
 	if err != nil {
@@ -174,13 +293,31 @@ func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiment
 	if err := looks.Wait(); err != nil {
 		return nil, err
 	}
-	ledger, list := newLedger(client, p.MinReady), make([][]experiments.Allowance, len(hits))
+	if err := p.stillOpen(ctx, client, hits); err != nil {
+		return nil, err
+	}
+	out := map[string]map[string]bool{}
+	ledger, list := countingLedger(client, p.MinReady), make([][]experiments.Allowance, len(hits))
 	for i := range pods {
-		if pods[i].Name == "" { // it went just now: the injection will say so
+		pod := &pods[i]
+		if pod.Name == "" { // it went just now: the injection will say so
 			list[i] = hits[i].Takes
 			continue
 		}
-		if list[i], err = ledger.of(ctx, &pods[i]); err != nil {
+		if excluded(pod.Annotations) {
+			return nil, fmt.Errorf("pod %s/%s bears the annotation %s by now; nothing was done", pod.Namespace, pod.Name, ExcludeAnnotation)
+		}
+		if owner := controller(pod.OwnerReferences); owner != "" {
+			if out[pod.Namespace] == nil {
+				if out[pod.Namespace], err = optedOut(ctx, client, pod.Namespace); err != nil {
+					return nil, err
+				}
+			}
+			if out[pod.Namespace][owner] {
+				return nil, fmt.Errorf("%s of pod %s/%s bears the annotation %s by now; nothing was done", owner, pod.Namespace, pod.Name, ExcludeAnnotation)
+			}
+		}
+		if list[i], err = ledger.of(ctx, pod); err != nil {
 			return nil, err
 		}
 	}
@@ -202,18 +339,25 @@ func takesAnew(hits []experiments.Hit, takes func(r record) ([]experiments.Allow
 	return list, nil
 }
 
-// ofEach lists what pods that are evicted one after the other take from: one of each,
-// as evictions wait for each other.
+// ofEach lists what pods that are evicted one after the other take from: one of each
+// budget, for which evictions wait, and one of its workload for each pod.
 func (l *ledger) ofEach(ctx context.Context, pods []corev1.Pod) (list []experiments.Allowance, err error) {
+	budgets := map[string]bool{}
 	for i := range pods {
 		takes, err := l.of(ctx, &pods[i])
 		if err != nil {
 			return nil, err
 		}
+		if pods[i].Status.Phase == corev1.PodRunning { // of others no budget is asked
+			if err := oneBudget(fmt.Sprintf("pod %s/%s", pods[i].Namespace, pods[i].Name), takes); err != nil {
+				return nil, err
+			}
+		}
 		for _, take := range takes {
-			if !slices.ContainsFunc(list, func(a experiments.Allowance) bool { return a.Of == take.Of }) {
+			if !budgets[take.Of] {
 				list = append(list, take)
 			}
+			budgets[take.Of] = strings.HasPrefix(take.Of, budgetPrefix)
 		}
 	}
 	return list, nil
@@ -241,9 +385,9 @@ func (l *ledger) workload(ctx context.Context, pod *corev1.Pod) (experiments.All
 		if err != nil || !counted {
 			return experiments.Allowance{}, false, err
 		}
-		allowance := experiments.Allowance{
-			Of: key, Allows: ready - l.minReady,
-			Why: fmt.Sprintf("%d of its pods are ready and %d must stay; hit fewer, or write min_ready = 0 to allow taking down the last", ready, l.minReady),
+		allowance := experiments.Allowance{Of: key, Allows: ready - l.minReady, Why: fmt.Sprintf("%d of its pods are ready", ready)}
+		if l.minReady > 0 {
+			allowance.Why += fmt.Sprintf(" and %d must stay; hit fewer, or write min_ready = 0 to allow taking down the last", l.minReady)
 		}
 		l.owners[key] = allowance
 		return allowance, true, nil
@@ -251,20 +395,29 @@ func (l *ledger) workload(ctx context.Context, pod *corev1.Pod) (experiments.All
 	return experiments.Allowance{}, false, nil
 }
 
-// ready reads how many pods of a workload are ready. Sorts that keep no count, such
-// as a Job, have none.
+// ready reads how many pods of a workload are ready. Where no status that is known tells,
+// as of workloads of other makers, they are counted. The pods of a Job end by themselves
+// and do not count.
 func (l *ledger) ready(ctx context.Context, namespace string, owner metav1.OwnerReference) (int, bool, error) {
-	switch owner.Kind {
-	case "ReplicaSet":
+	group, _, _ := strings.Cut(owner.APIVersion, "/")
+	switch known := group == kube.ReplicaSets.Group; {
+	case group == kube.Jobs.Group && owner.Kind == "Job":
+		return 0, false, nil
+	case l.counts:
+	case known && owner.Kind == "ReplicaSet":
 		var set appsv1.ReplicaSet
 		err := l.client.Get(ctx, kube.ReplicaSets.In(namespace, owner.Name), &set)
 		return int(set.Status.ReadyReplicas), true, err
-	case "StatefulSet":
+	case known && owner.Kind == "StatefulSet":
 		var set appsv1.StatefulSet
 		err := l.client.Get(ctx, kube.StatefulSets.In(namespace, owner.Name), &set)
 		return int(set.Status.ReadyReplicas), true, err
 	}
-	return 0, false, nil
+	crowd, err := l.crowd(ctx, namespace)
+	if err != nil {
+		return 0, false, err
+	}
+	return crowd.workloads[owner.UID], true, nil
 }
 
 // readyRights are needed to count ready pods.

@@ -2,8 +2,13 @@ package kubernetes
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
@@ -64,6 +69,12 @@ spec: {minAvailable: 3, selector: {matchLabels: {app: checkout}}}
 	for kind, f := range faults {
 		then := allows(plans[kind][0].Takes)
 		takes, err := f.Takes(t.Context(), plans[kind])
+		if kind == "node_drain" { // by evictions, which two budgets never allow
+			if err == nil || !strings.Contains(err.Error(), first+" and "+second) {
+				t.Errorf("%s: %v, %v", kind, takes, err)
+			}
+			continue
+		}
 		if err != nil || len(takes) != 1 {
 			t.Errorf("%s: %v, %v", kind, takes, err)
 			continue
@@ -88,4 +99,117 @@ spec: {minAvailable: 3, selector: {matchLabels: {app: checkout}}}
 	if takes, err := faults["pod_kill"].Takes(t.Context(), hit); err != nil || allows(takes[0])[first] != 1 {
 		t.Errorf("of a pod that is gone: %v, %v", takes, err)
 	}
+}
+
+const ownedPod = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: %[1]s
+  namespace: %[2]s
+  labels: {app: crew}
+  ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: crew, uid: %[3]s, controller: true}]
+spec:
+  tolerations: [{operator: Exists}]
+  containers: [{name: shop, image: "registry.k8s.io/pause:3.10"}]
+`
+
+// crewOf makes pods that belong to something of a kind that gameday does not know, and of
+// which nobody makes new ones.
+func crewOf(t *testing.T, c *clustertest.Cluster, namespace string, names ...string) {
+	t.Helper()
+	c.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: crew, namespace: "+namespace+"}")
+	owner := c.Read(t, kube.Resource{Version: "v1", Name: "configmaps"}.In(namespace, "crew")).Text("metadata", "uid")
+	for _, name := range names {
+		c.Apply(t, fmt.Sprintf(ownedPod, name, namespace, owner))
+	}
+	c.AwaitReady(t, namespace, "crew", len(names))
+}
+
+func TestPodsOfAWorkloadOfAnyKindMustStay(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace, node := c.Namespace(t), c.Node(t)
+	scope := Scope{Kubernetes: c.Connection(t), Namespace: namespace}
+	crewOf(t, c, namespace, "a", "b")
+	c.Make(t, "DaemonSet", namespace, clustertest.Workload{Name: "agent", Replicas: 1, Node: node})
+	kill := func(app string, count, ready int) experiments.Fault {
+		return &PodKill{Pods: Pods{Scope: scope, Selector: "app=" + app, Phase: "Running", Share: many(count), MinReady: ready}}
+	}
+	for _, it := range []struct {
+		fault experiments.Fault
+		wrong string
+	}{
+		{kill("crew", 1, 1), ""},
+		{kill("crew", 2, 1), "ConfigMap " + namespace + "/crew allows 1 to be down at once, and 2 hits would take 2"},
+		{kill("crew", 2, 0), ""},
+		{kill("agent", 1, 1), "DaemonSet " + namespace + "/agent allows 0 to be down at once"},
+	} {
+		if err := together(t, it.fault); it.wrong == "" && err != nil || it.wrong != "" && (err == nil || !strings.Contains(err.Error(), it.wrong)) {
+			t.Errorf("%v\nwant %q", err, it.wrong)
+		}
+	}
+}
+
+// A drain that no budget bounds takes pods down all the same.
+func TestADrainLeavesWhatAnotherFaultWantsToStay(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace, node := c.Namespace(t), c.Node(t)
+	k := c.Connection(t)
+	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "checkout", Replicas: 2, Node: node})
+	kill := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Selector: "app=checkout", Phase: "Running", Share: many(1), MinReady: 1}}
+	nodes := Nodes{Kubernetes: k, Node: node}
+	for name, f := range map[string]experiments.Fault{"drain": &NodeDrain{Nodes: nodes, Within: time.Minute}, "taint": &NodeTaint{Nodes: nodes, Key: "drill", Effect: "NoExecute"}} {
+		if err := together(t, f); err != nil {
+			t.Errorf("%s by itself: %v", name, err)
+		}
+		if err := together(t, f, kill); err == nil || !strings.Contains(err.Error(), "allows 1 to be down at once, and 2 hits would take 3 (of fault \"f1\", \"f2\"): 2 of its pods are ready and 1 must stay") {
+			t.Errorf("%s beside a kill: %v", name, err)
+		}
+	}
+}
+
+// A controller that is busy or away says for long what is not so any more.
+func TestAtItsTurnARoundGoesByThePodsAndNotByWhatIsSaidOfThem(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	client, err := c.Connection(t).Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	crewOf(t, c, namespace, "a", "b")
+	said := policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "crew", Namespace: namespace, Generation: 2},
+		Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "crew"}}},
+		Status:     policyv1.PodDisruptionBudgetStatus{ObservedGeneration: 2, CurrentHealthy: 4, DesiredHealthy: 1, ExpectedPods: 4, DisruptionsAllowed: 3},
+	}
+	var pod corev1.Pod
+	if err := client.Get(t.Context(), kube.Pods.In(namespace, "a"), &pod); err != nil {
+		t.Fatal(err)
+	}
+	want := func(what string, l *ledger, words ...string) {
+		t.Helper()
+		l.budgets[namespace] = []policyv1.PodDisruptionBudget{said}
+		takes, err := l.of(t.Context(), &pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, take := range takes {
+			got = append(got, fmt.Sprint(take.Allows, ": ", take.Why))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(words) {
+			t.Errorf("%s: %q, want %q", what, got, words)
+		}
+	}
+	rest := "; wait until more are, or loosen the budget"
+	want("at the plan", newLedger(client, 0, 1), "3: 4 of its 4 pods are healthy and 1 must stay"+rest)
+	ready := " and 1 must stay; hit fewer, or write min_ready = 0 to allow taking down the last"
+	want("at its turn", newLedger(client, 1, 2), "1: 2 of its 4 pods are healthy and 1 must stay"+rest, "1: 2 of its pods are ready"+ready)
+	c.Delete(t, "/api/v1/namespaces/"+namespace+"/pods/b")
+	want("when another has begun to end", countingLedger(client, 1), "0: 1 of its 4 pods are healthy and 1 must stay"+rest, "0: 1 of its pods are ready"+ready)
+	said.Generation = 3
+	want("of a budget that was changed just now", newLedger(client, 0, 1), "0: the cluster has not worked out yet what it allows, as it was made or changed just now; wait, and look whether the controller manager runs")
 }

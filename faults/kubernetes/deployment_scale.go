@@ -65,6 +65,7 @@ func (f *DeploymentScale) Rights() []kube.Right {
 		if !f.Autoscaled {
 			list = append(list, autoscalerRights(namespace)...)
 		}
+		list = append(list, crewRights(namespace)...)
 		list = append(list, kube.Right{Verb: "list", Resource: kube.DisruptionBudget, Namespace: namespace, Why: "see what must stay"})
 		if resource == kube.Deployments {
 			list = append(list, kube.Right{Verb: "list", Resource: kube.ReplicaSets, Namespace: namespace, Why: "see how many pods are ready"})
@@ -101,7 +102,10 @@ func (f *DeploymentScale) Plan(ctx context.Context, d experiments.Draw) ([]exper
 				return planned{}, err
 			}
 		}
-		takes, err := scalingTakes(ctx, client, resource, thing, to)
+		if err := wholeCrew(ctx, client, thing); err != nil {
+			return planned{}, err
+		}
+		takes, err := scalingTakes(ctx, newLedger(client, 0, d.Round), resource, thing, to)
 		if err != nil {
 			return planned{}, err
 		}
@@ -114,7 +118,7 @@ func (f *DeploymentScale) Plan(ctx context.Context, d experiments.Draw) ([]exper
 	})
 }
 
-// Takes implements [experiments.Taker].
+// Takes implements [experiments.Taker]. It fails where what is planned opted out meanwhile.
 func (f *DeploymentScale) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
 	resource, _, err := workload(f.Workload)
 	if err != nil {
@@ -124,6 +128,10 @@ func (f *DeploymentScale) Takes(ctx context.Context, hits []experiments.Hit) ([]
 	if err != nil {
 		return nil, err
 	}
+	if err := f.stillOpen(ctx, client, hits); err != nil {
+		return nil, err
+	}
+	ledger := countingLedger(client, 0)
 	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
 		if r.Edit == nil {
 			return nil, fmt.Errorf("the record of the hit tells of no change")
@@ -136,7 +144,10 @@ func (f *DeploymentScale) Takes(ctx context.Context, hits []experiments.Hit) ([]
 		if err != nil {
 			return nil, err
 		}
-		return scalingTakes(ctx, client, resource, thing, int(to))
+		if err := wholeCrew(ctx, client, thing); err != nil {
+			return nil, err
+		}
+		return scalingTakes(ctx, ledger, resource, thing, int(to))
 	})
 }
 

@@ -241,12 +241,11 @@ func (f *NetworkPartition) peers() ([]networkingv1.NetworkPolicyPeer, error) {
 	return peers, nil
 }
 
-// effective refuses what would have no effect: no pod to cut off, or another policy
-// that lets through what this one cuts, as policies add up.
-func (f *NetworkPartition) effective(ctx context.Context, client *kube.Client, namespace string) error {
-	var pods []labels.Set
+// cutOff gives the labels of the pods that would be cut off. It refuses where one of them
+// opted out.
+func (f *NetworkPartition) cutOff(ctx context.Context, client *kube.Client, namespace string) (pods []labels.Set, err error) {
 	owners := map[string]string{}
-	err := kube.List(ctx, client, kube.Pods, namespace, metav1.ListOptions{LabelSelector: f.Selector}, func(page *corev1.PodList) error {
+	err = kube.List(ctx, client, kube.Pods, namespace, metav1.ListOptions{LabelSelector: f.Selector}, func(page *corev1.PodList) error {
 		for _, pod := range page.Items {
 			if excluded(pod.Annotations) {
 				return fmt.Errorf("pod %s/%s bears the annotation %s, and a policy for it would not pass it by: narrow the selector", namespace, pod.Name, ExcludeAnnotation)
@@ -257,16 +256,26 @@ func (f *NetworkPartition) effective(ctx context.Context, client *kube.Client, n
 		return nil
 	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { pods = nil; clear(owners) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out, err := optedOut(ctx, client, namespace)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for owner := range out {
 		if pod := owners[owner]; pod != "" {
-			return fmt.Errorf("%s of pod %s/%s bears the annotation %s, and a policy would not pass it by: narrow the selector", owner, namespace, pod, ExcludeAnnotation)
+			return nil, fmt.Errorf("%s of pod %s/%s bears the annotation %s, and a policy would not pass it by: narrow the selector", owner, namespace, pod, ExcludeAnnotation)
 		}
+	}
+	return pods, nil
+}
+
+// effective refuses what would have no effect: no pod to cut off, or another policy
+// that lets through what this one cuts, as policies add up.
+func (f *NetworkPartition) effective(ctx context.Context, client *kube.Client, namespace string) error {
+	pods, err := f.cutOff(ctx, client, namespace)
+	if err != nil {
+		return err
 	}
 	if len(pods) == 0 {
 		return fmt.Errorf("no pod in namespace %s matches %q: nothing would be cut off", namespace, f.Selector)
@@ -296,6 +305,22 @@ func (f *NetworkPartition) effective(ctx context.Context, client *kube.Client, n
 // lets tells whether a policy allows anything in the direction that is cut.
 func (f *NetworkPartition) lets(spec *networkingv1.NetworkPolicySpec) bool {
 	return f.Direction != "egress" && len(spec.Ingress) > 0 || f.Direction != "ingress" && len(spec.Egress) > 0
+}
+
+// Takes implements [experiments.Taker]. A policy takes nothing down; it fails where what is
+// planned opted out meanwhile.
+func (f *NetworkPartition) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.stillOpen(ctx, client, hits); err != nil {
+		return nil, err
+	}
+	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
+		_, err := f.cutOff(ctx, client, r.Object.Namespace)
+		return nil, err
+	})
 }
 
 // Inject arms the fuse, creates the policy and reads it back.

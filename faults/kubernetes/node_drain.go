@@ -70,7 +70,7 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, 0) // budgets say what must stay; evictions ask them one by one
+	ledger := drivingLedger(client) // budgets say what must stay; evictions ask them one by one
 	for i := range hits {
 		r, _, err := read(hits[i])
 		if err != nil {
@@ -107,7 +107,7 @@ func (f *NodeDrain) Takes(ctx context.Context, hits []experiments.Hit) ([][]expe
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, 0)
+	ledger := drivingLedger(client)
 	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
 		if r.Drain == nil {
 			return nil, fmt.Errorf("the record of the hit tells of no drain")
@@ -196,7 +196,8 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s are still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
+			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: after %s it still has %s that a drain evicts (evicted meanwhile: %s)",
+				r.Object, experiments.FormatDuration(r.Drain.Within), plural(len(pods), "pod"), cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none")), waiting)
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

@@ -83,6 +83,33 @@ func optOutRights(namespace string) []kube.Right {
 	return list
 }
 
+// wholeCrew refuses a change to a workload that makes pods of it go, where its pods, or one
+// of them, opted out.
+func wholeCrew(ctx context.Context, client *kube.Client, workload kube.Thing) error {
+	if value := workload.At("spec", "template", "metadata", "annotations", ExcludeAnnotation); value != nil && value != "false" {
+		return fmt.Errorf("its pods bear the annotation %s, by its template; take it off there, or choose another", ExcludeAnnotation)
+	}
+	var selector metav1.LabelSelector
+	fields, _ := workload.At("spec", "selector").(map[string]any)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &selector); err != nil {
+		return fmt.Errorf("its selector: %w", err)
+	}
+	options := metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&selector)}
+	return kube.List(ctx, client, kube.Pods, workload.Text("metadata", "namespace"), options, func(page *corev1.PodList) error {
+		for i := range page.Items {
+			if excluded(page.Items[i].Annotations) {
+				return fmt.Errorf("its pod %s bears the annotation %s, and would not be passed by; choose another workload", page.Items[i].Name, ExcludeAnnotation)
+			}
+		}
+		return nil
+	}, func() *corev1.PodList { return new(corev1.PodList) }, func() {})
+}
+
+// crewRights are needed to see whether a pod of a workload opted out.
+func crewRights(namespace string) []kube.Right {
+	return []kube.Right{{Verb: "list", Resource: kube.Pods, Namespace: namespace, Why: "see whether a pod of the workload opted out"}}
+}
+
 // shelter tells which pods of any namespace no fault may take down: those in protected
 // namespaces, and those that opted out, with their namespace, or with their workload.
 // Each namespace is read once.
@@ -166,7 +193,7 @@ func untolerated(ctx context.Context, client *kube.Client, scope Scope, node str
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, 0)
+	ledger := drivingLedger(client)
 	var takes []experiments.Allowance
 	var kept []string
 	for i := range pods {

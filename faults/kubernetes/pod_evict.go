@@ -39,14 +39,23 @@ func (f *PodEvict) Rights() []kube.Right {
 	return f.Pods.removal("create", "eviction", "evict the pod")
 }
 
-// Plan chooses the pods.
+// Plan chooses the pods, and refuses one that no eviction would be granted for.
 func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.Hit, error) {
 	var grace *int64
 	if f.Grace != nil {
 		seconds := wholeSeconds(*f.Grace)
 		grace = &seconds
 	}
-	return f.Pods.plan(ctx, d, f.Rights(), "evict the pod", grace)
+	hits, err := f.Pods.plan(ctx, d, f.Rights(), "evict the pod", grace)
+	if err != nil {
+		return nil, err
+	}
+	for _, hit := range hits {
+		if err := oneBudget(hit.Target, hit.Takes); err != nil {
+			return nil, err
+		}
+	}
+	return hits, nil
 }
 
 // Inject evicts the pod and sees that it ends.

@@ -50,7 +50,7 @@ func (f *PodFailure) Plan(ctx context.Context, d experiments.Draw) ([]experiment
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, f.MinReady)
+	ledger := newLedger(client, f.MinReady, d.Round)
 	var hits []experiments.Hit
 	for i := range pods {
 		pod := &pods[i]

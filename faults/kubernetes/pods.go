@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -132,8 +133,9 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 		return nil, "", err
 	}
 	var matching []candidate
+	kept := map[string]bool{}
 	for _, space := range spaces {
-		found, err := p.candidates(ctx, client, space.Name)
+		found, err := p.candidates(ctx, client, space.Name, kept)
 		if err != nil {
 			return nil, "", err
 		}
@@ -154,6 +156,9 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 		what = "workloads with pods" + p.words()
 	}
 	count, words, err := p.Share.of(len(matching), what)
+	if err != nil && len(kept) > 0 {
+		err = fmt.Errorf("%w; these match too, and are left alone as they bear the annotation %s: %s", err, ExcludeAnnotation, several(slices.Collect(maps.Keys(kept))))
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -219,8 +224,9 @@ func onePerOwner(pods []candidate, d experiments.Draw) ([]candidate, error) {
 	return list, nil
 }
 
-// candidates lists the pods of a namespace that may be hit.
-func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace string) ([]candidate, error) {
+// candidates lists the pods of a namespace that may be hit. Of those that match otherwise
+// it notes in kept what keeps them out: the pod itself or its workload.
+func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace string, kept map[string]bool) ([]candidate, error) {
 	owned, err := p.ownedBy(ctx, client, namespace)
 	if err != nil {
 		return nil, err
@@ -234,6 +240,10 @@ func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace str
 			if !p.takes(pod) || owned != nil && !owned(pod) {
 				continue
 			}
+			if excluded(pod.Annotations) {
+				kept[fmt.Sprintf("pod %s/%s", namespace, pod.Name)] = true
+				continue
+			}
 			list = append(list, candidate{namespace, pod.Name, string(pod.UID), owners.of(controller(pod.OwnerReferences))})
 		}
 		return nil
@@ -245,7 +255,12 @@ func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace str
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list, func(c candidate) bool { return out[c.owner] }), nil
+	return slices.DeleteFunc(list, func(c candidate) bool {
+		if out[c.owner] {
+			kept[fmt.Sprintf("%s of namespace %s", c.owner, namespace)] = true
+		}
+		return out[c.owner]
+	}), nil
 }
 
 // fields is the field selector with what the server can filter too.
@@ -263,11 +278,10 @@ func (p Pods) fields() string {
 	return strings.Join(parts, ",")
 }
 
-// takes applies the filters that the server cannot. The ones that keep pods out come
-// first: nothing that opted out is ever hit.
+// takes applies the filters that the server cannot, but for opting out.
 func (p Pods) takes(pod *corev1.Pod) bool {
 	switch {
-	case excluded(pod.Annotations), pod.DeletionTimestamp != nil:
+	case pod.DeletionTimestamp != nil:
 		return false
 	case pod.Annotations[corev1.MirrorPodAnnotationKey] != "":
 		return false // the API server only mirrors it; the kubelet would bring it back

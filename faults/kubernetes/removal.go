@@ -56,7 +56,7 @@ func (p Pods) plan(ctx context.Context, d experiments.Draw, rights []kube.Right,
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, p.MinReady)
+	ledger := newLedger(client, p.MinReady, d.Round)
 	var hits []experiments.Hit
 	for i := range pods {
 		pod := &pods[i]

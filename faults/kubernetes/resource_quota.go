@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,24 +63,35 @@ func (f *ResourceQuota) Plan(ctx context.Context, d experiments.Draw) ([]experim
 	if err != nil {
 		return nil, err
 	}
+	return hits, f.spares(ctx, hits)
+}
+
+// Takes implements [experiments.Taker]. A quota takes nothing down; it fails where what is
+// planned opted out meanwhile.
+func (f *ResourceQuota) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
 	client, err := f.Kubernetes.Client()
 	if err != nil {
 		return nil, err
 	}
+	return make([][]experiments.Allowance, len(hits)), errors.Join(f.stillOpen(ctx, client, hits), f.spares(ctx, hits))
+}
+
+// spares refuses a namespace in which something opted out.
+func (f *ResourceQuota) spares(ctx context.Context, hits []experiments.Hit) error {
 	for _, hit := range hits {
-		r, _, err := read(hit)
+		r, client, err := read(hit)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		out, err := optedOut(ctx, client, r.Object.Namespace)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(out) > 0 {
-			return nil, fmt.Errorf("in namespace %s these bear the annotation %s, and a quota would not pass them by: %s", r.Object.Namespace, ExcludeAnnotation, strings.Join(slices.Sorted(maps.Keys(out)), ", "))
+			return fmt.Errorf("in namespace %s these bear the annotation %s, and a quota would not pass them by: %s", r.Object.Namespace, ExcludeAnnotation, strings.Join(slices.Sorted(maps.Keys(out)), ", "))
 		}
 	}
-	return hits, nil
+	return nil
 }
 
 // Inject arms the fuse, creates the quota and reads it back.

@@ -50,7 +50,14 @@ func (f *RolloutRestart) Rights() []kube.Right {
 	if err != nil {
 		return nil
 	}
-	return f.Scope.editRights(resource, name, "restart the workload")
+	list := f.Scope.editRights(resource, name, "restart the workload")
+	for _, namespace := range f.named() {
+		if isPattern(namespace) {
+			namespace = ""
+		}
+		list = append(list, crewRights(namespace)...)
+	}
+	return list
 }
 
 // Plan reads the workloads, one in each namespace.
@@ -84,6 +91,10 @@ func (f *RolloutRestart) Plan(ctx context.Context, d experiments.Draw) ([]experi
 			problems = append(problems, fmt.Errorf("%s: it bears the annotation %s", resource.In(space.Name, name), ExcludeAnnotation))
 			continue
 		}
+		if err := wholeCrew(ctx, client, thing); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", resource.In(space.Name, name), err))
+			continue
+		}
 		if thing.At("spec", "paused") == true {
 			problems = append(problems, fmt.Errorf("%s is paused: no rollout would begin; resume it first", resource.In(space.Name, name)))
 			continue
@@ -102,6 +113,25 @@ func (f *RolloutRestart) Plan(ctx context.Context, d experiments.Draw) ([]experi
 		hits = append(hits, hit)
 	}
 	return hits, errors.Join(problems...)
+}
+
+// Takes implements [experiments.Taker]. A rollout takes no more than its own strategy lets
+// be down; it fails where what is planned opted out meanwhile.
+func (f *RolloutRestart) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.stillOpen(ctx, client, hits); err != nil {
+		return nil, err
+	}
+	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
+		thing, err := client.Raw(ctx, r.Object.ref())
+		if err != nil {
+			return nil, err
+		}
+		return nil, wholeCrew(ctx, client, thing)
+	})
 }
 
 // stamp is the value of the annotation: unique to the hit, so that a try whose answer

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -92,16 +93,22 @@ func TestWhatOptedOutIsLeftOutBeforeTheDraw(t *testing.T) {
 		t.Errorf("a pod that opted out was hit: %v", err)
 	}
 
+	// A change to its workload would not pass a pod by.
 	scaled := &DeploymentScale{Scope: Scope{Kubernetes: k, Namespace: namespace}, Workload: "deployment/checkout", Replicas: new(int)}
-	scaling := planFor(t, scaled)[0]
 	restarted := &RolloutRestart{Scope: Scope{Kubernetes: k, Namespace: namespace}, Workload: "deployment/checkout"}
-	restarting := planFor(t, restarted)[0]
+	refuses(t, scaled, "its pod "+pod+" bears the annotation gameday.sh/exclude")
+	refuses(t, restarted, "its pod "+pod+" bears the annotation gameday.sh/exclude")
+	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "shy", Replicas: 1, Annotations: `{gameday.sh/exclude: "true"}`})
+	refuses(t, &DeploymentScale{Scope: scaled.Scope, Workload: "deployment/shy", Replicas: new(int)}, "its pods bear the annotation gameday.sh/exclude, by its template")
+	refuses(t, &RolloutRestart{Scope: scaled.Scope, Workload: "deployment/shy"}, "its pods bear the annotation gameday.sh/exclude, by its template")
+	c.Merge(t, kube.Pods.In(namespace, pod), `{"metadata":{"annotations":{"gameday.sh/exclude":null}}}`)
+	scaling, restarting := planFor(t, scaled)[0], planFor(t, restarted)[0]
 
 	// A workload that opts out takes all of its pods with it, and is not changed itself.
 	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(3), "only 2 match")
+	refuses(t, kill(4), "only 3 match")
 	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(1), "no pods in "+namespace+", in phase Running matches")
+	refuses(t, kill(1), "no pods in "+namespace+", in phase Running matches; these match too, and are left alone as they bear the annotation gameday.sh/exclude: ReplicaSet checkout-[0-9a-f]+ of namespace "+namespace)
 	refuses(t, scaled, "it bears the annotation gameday.sh/exclude")
 	if _, err := scaled.Inject(t.Context(), scaling); err == nil || !strings.Contains(err.Error(), "by now; nothing was done") {
 		t.Errorf("a deployment that opted out after the plan was scaled: %v", err)
@@ -112,6 +119,57 @@ func TestWhatOptedOutIsLeftOutBeforeTheDraw(t *testing.T) {
 	refuses(t, &NetworkPartition{Scope: Scope{Kubernetes: k, Namespace: namespace}, Direction: "both", Fuse: time.Minute}, "bears the annotation gameday.sh/exclude, and a policy")
 	refuses(t, &ResourceQuota{Scope: Scope{Kubernetes: k, Namespace: namespace}, Fuse: time.Minute}, "Deployment checkout, ReplicaSet checkout-[0-9a-f]+, StatefulSet stock")
 	refuses(t, restarted, "it bears the annotation gameday.sh/exclude")
+}
+
+// Somebody may say "hands off" at any time until it is the turn of what was planned.
+func TestWhatOptsOutAfterThePlanIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	scope := Scope{Kubernetes: c.Connection(t), Namespace: namespace}
+	c.Deployment(t, namespace, "checkout", 3)
+	pods := Pods{Scope: scope, Selector: "app=checkout", Phase: "Running", Share: many(1)}
+	faults := map[string]experiments.Taker{
+		"pod_kill":          &PodKill{Pods: pods},
+		"pod_evict":         &PodEvict{Pods: pods},
+		"pod_failure":       &PodFailure{Pods: pods},
+		"deployment_scale":  &DeploymentScale{Scope: scope, Workload: "deployment/checkout", Replicas: new(int)},
+		"rollout_restart":   &RolloutRestart{Scope: scope, Workload: "deployment/checkout"},
+		"network_partition": &NetworkPartition{Scope: scope, Direction: "both", Fuse: time.Minute},
+		"resource_quota":    &ResourceQuota{Scope: scope, Fuse: time.Minute},
+	}
+	plans := map[string][]experiments.Hit{}
+	for kind, f := range faults {
+		plans[kind] = planFor(t, f)
+	}
+	tell := func(what, wrong string, kinds ...string) {
+		t.Helper()
+		for _, kind := range kinds {
+			switch _, err := faults[kind].Takes(t.Context(), plans[kind]); {
+			case wrong == "" && err != nil:
+				t.Errorf("%s, when %s: %v", kind, what, err)
+			case wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong)):
+				t.Errorf("%s, when %s: %v, want %q", kind, what, err, wrong)
+			}
+		}
+	}
+	all := slices.Collect(maps.Keys(faults))
+	out, in := `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`, `{"metadata":{"annotations":{"gameday.sh/exclude":null}}}`
+	tell("nothing has changed", "", all...)
+	c.Merge(t, kube.Namespaces.In("", namespace), out)
+	tell("the namespace opted out", "nothing was done, as by now: namespace "+namespace+" is not touched: it bears the annotation gameday.sh/exclude", all...)
+	c.Merge(t, kube.Namespaces.In("", namespace), in)
+	for _, pod := range c.Pods(t, namespace, "checkout") {
+		c.Merge(t, kube.Pods.In(namespace, pod.Text("metadata", "name")), out)
+	}
+	tell("the pods opted out", "bears the annotation gameday.sh/exclude", "pod_kill", "pod_evict", "pod_failure", "deployment_scale", "rollout_restart", "network_partition")
+	for _, pod := range c.Pods(t, namespace, "checkout") {
+		c.Merge(t, kube.Pods.In(namespace, pod.Text("metadata", "name")), in)
+	}
+	tell("nobody is out any more", "", all...)
+	// What its injection patches is looked at then.
+	c.Merge(t, kube.Deployments.In(namespace, "checkout"), out)
+	tell("the workload opted out", "bear", "pod_kill", "pod_evict", "pod_failure", "network_partition", "resource_quota")
 }
 
 func TestAPodMustOptIn(t *testing.T) {
@@ -284,11 +342,20 @@ func TestADrainThatABudgetBlocksIsRefusedByName(t *testing.T) {
 		t.Errorf("a taint that drives out: %v", err)
 	}
 
+	// The Eviction API has no answer for a pod with two.
+	c.Apply(t, strings.Replace(fmt.Sprintf(pdb, "checkout-too", namespace, "minAvailable: 0"), "app: checkout-too", "app: checkout", 1))
+	for name, f := range map[string]experiments.Fault{"drain": drain, "evict": &PodEvict{Pods: Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Selector: "app=checkout", Phase: "Running"}}} {
+		if err := together(t, f); err == nil || !strings.Contains(err.Error(), "counts against "+budgetPrefix+namespace+"/checkout and "+budgetPrefix+namespace+"/checkout-too, and the Eviction API never evicts") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c.Delete(t, "/apis/policy/v1/namespaces/"+namespace+"/poddisruptionbudgets/checkout-too")
+
 	// One that a budget blocks only later fails in time, says so, and opens the node.
 	hit := planFor(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: 2 * time.Second})[0]
 	before := clustertest.Text(c.Read(t, kube.Nodes.In("", node)))
 	_, err = new(NodeDrain).Inject(t.Context(), hit)
-	if err == nil || !strings.Contains(err.Error(), "2 pods are still there after 2s") || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod") {
+	if err == nil || !strings.Contains(err.Error(), "after 2s it still has 2 pods that a drain evicts (evicted meanwhile: none)") || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod") {
 		t.Errorf("%v", err)
 	}
 	if err := new(NodeDrain).Revert(t.Context(), hit); err != nil {

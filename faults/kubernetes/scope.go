@@ -115,6 +115,25 @@ func (s Scope) namespaces(ctx context.Context, client *kube.Client) ([]corev1.Na
 	return slices.CompactFunc(found, func(a, b corev1.Namespace) bool { return a.Name == b.Name }), errors.Join(problems...)
 }
 
+// stillOpen checks, when it is the turn of hits that were planned before, that their namespaces
+// may still be touched.
+func (s Scope) stillOpen(ctx context.Context, client *kube.Client, hits []experiments.Hit) error {
+	spaces, err := s.namespaces(ctx, client)
+	if err != nil {
+		return fmt.Errorf("nothing was done, as by now: %w", err)
+	}
+	for _, h := range hits {
+		r, err := parse(h)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(spaces, func(space corev1.Namespace) bool { return space.Name == r.Object.Namespace }) {
+			return fmt.Errorf("namespace %s may not be touched any more: it is protected, opted out, or being deleted by now; nothing was done", r.Object.Namespace)
+		}
+	}
+	return nil
+}
+
 func (s Scope) matching(ctx context.Context, client *kube.Client, pattern string) ([]corev1.Namespace, error) {
 	var found, passed []corev1.Namespace
 	reset := func() { found, passed = nil, nil }
