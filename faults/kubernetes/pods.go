@@ -132,11 +132,13 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 		return nil, "", err
 	}
 	var matching []candidate
+	passed := 0
 	for _, space := range spaces {
-		found, err := p.candidates(ctx, client, space.Name)
+		found, out, err := p.candidates(ctx, client, space.Name)
 		if err != nil {
 			return nil, "", err
 		}
+		passed += out
 		if matching == nil {
 			matching = found
 		} else {
@@ -152,6 +154,9 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 			return nil, "", err
 		}
 		what = "workloads with pods" + p.words()
+	}
+	if passed > 0 {
+		what += fmt.Sprintf(" (%d that match opted out: they or their workload bear the annotation %s)", passed, ExcludeAnnotation)
 	}
 	count, words, err := p.Share.of(len(matching), what)
 	if err != nil {
@@ -176,7 +181,7 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 // words repeat the selection for an error.
 func (p Pods) words() string {
 	var parts []string
-	for _, part := range []struct{ name, value string }{{"selector", p.Selector}, {"field_selector", p.FieldSelector}, {"name", p.Name}, {"owner", p.Owner}, {"node", p.Node}} {
+	for _, part := range []struct{ name, value string }{{"selector", p.Selector}, {"field_selector", p.FieldSelector}, {"name", p.Name}, {"owner", p.Owner}, {"node", p.Node}, {"opt_in", p.OptIn}} {
 		if part.value != "" {
 			parts = append(parts, fmt.Sprintf("%s %q", part.name, part.value))
 		}
@@ -219,14 +224,14 @@ func onePerOwner(pods []candidate, d experiments.Draw) ([]candidate, error) {
 	return list, nil
 }
 
-// candidates lists the pods of a namespace that may be hit.
-func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace string) ([]candidate, error) {
+// candidates lists the pods of a namespace that may be hit, and counts those that match
+// and opted out.
+func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace string) (list []candidate, passed int, err error) {
 	owned, err := p.ownedBy(ctx, client, namespace)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	options := metav1.ListOptions{LabelSelector: p.Selector, FieldSelector: p.fields()}
-	var list []candidate
 	owners := shared{} // thousands of pods belong to a few
 	err = kube.List(ctx, client, kube.Pods, namespace, options, func(page *corev1.PodList) error {
 		for i := range page.Items {
@@ -234,18 +239,24 @@ func (p Pods) candidates(ctx context.Context, client *kube.Client, namespace str
 			if !p.takes(pod) || owned != nil && !owned(pod) {
 				continue
 			}
+			if excluded(pod.Annotations) {
+				passed++
+				continue
+			}
 			list = append(list, candidate{namespace, pod.Name, string(pod.UID), owners.of(controller(pod.OwnerReferences))})
 		}
 		return nil
-	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { list = nil })
+	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { list, passed = nil, 0 })
 	if err != nil || !slices.ContainsFunc(list, func(c candidate) bool { return c.owner != "" }) {
-		return list, err
+		return list, passed, err
 	}
 	out, err := optedOut(ctx, client, namespace)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return slices.DeleteFunc(list, func(c candidate) bool { return out[c.owner] }), nil
+	all := len(list)
+	list = slices.DeleteFunc(list, func(c candidate) bool { return out[c.owner] })
+	return list, passed + all - len(list), nil
 }
 
 // fields is the field selector with what the server can filter too.
@@ -263,11 +274,11 @@ func (p Pods) fields() string {
 	return strings.Join(parts, ",")
 }
 
-// takes applies the filters that the server cannot. The ones that keep pods out come
-// first: nothing that opted out is ever hit.
+// takes applies the filters that the server cannot. Whether a pod opted out is told
+// apart: a person must see why it is passed by.
 func (p Pods) takes(pod *corev1.Pod) bool {
 	switch {
-	case excluded(pod.Annotations), pod.DeletionTimestamp != nil:
+	case pod.DeletionTimestamp != nil:
 		return false
 	case pod.Annotations[corev1.MirrorPodAnnotationKey] != "":
 		return false // the API server only mirrors it; the kubelet would bring it back
@@ -280,12 +291,17 @@ func (p Pods) takes(pod *corev1.Pod) bool {
 			return false
 		}
 	}
-	for pattern, text := range map[string]string{p.Name: pod.Name, p.Node: pod.Spec.NodeName} {
-		if matches, err := path.Match(pattern, text); pattern != "" && (err != nil || !matches) {
-			return false
-		}
+	// One after the other: as the keys of a map, two patterns that are alike would be one.
+	if !fits(p.Name, pod.Name) || !fits(p.Node, pod.Spec.NodeName) {
+		return false
 	}
 	return time.Since(pod.CreationTimestamp.Time) >= p.MinAge
+}
+
+// fits tells whether a name is of a pattern; an empty pattern is of any.
+func fits(pattern, name string) bool {
+	matches, err := path.Match(pattern, name)
+	return pattern == "" || err == nil && matches
 }
 
 func ownName() string {
@@ -322,7 +338,7 @@ func (p Pods) ownedBy(ctx context.Context, client *kube.Client, namespace string
 	}
 	uids := map[string]bool{uid: true}
 	if resource == kube.Deployments {
-		uids, err = replicaSetsOf(ctx, client, namespace, uid)
+		uids, err = replicaSetsOf(ctx, client, namespace, name, uid)
 		if err != nil {
 			return nil, err
 		}
