@@ -263,6 +263,10 @@ func (l *ledger) ready(ctx context.Context, namespace string, owner metav1.Owner
 		var set appsv1.StatefulSet
 		err := l.client.Get(ctx, kube.StatefulSets.In(namespace, owner.Name), &set)
 		return int(set.Status.ReadyReplicas), true, err
+	case "DaemonSet":
+		var set appsv1.DaemonSet
+		err := l.client.Get(ctx, kube.DaemonSets.In(namespace, owner.Name), &set)
+		return int(set.Status.NumberReady), true, err
 	}
 	return 0, false, nil
 }
@@ -290,11 +294,13 @@ func readyIn(owner string) []kube.Resource {
 	resource, _, err := workload(owner)
 	switch {
 	case err != nil: // any
-		return []kube.Resource{kube.ReplicaSets, kube.StatefulSets}
+		return []kube.Resource{kube.ReplicaSets, kube.StatefulSets, kube.DaemonSets}
 	case resource == kube.Deployments, resource == kube.ReplicaSets:
 		return []kube.Resource{kube.ReplicaSets}
 	case resource == kube.StatefulSets:
 		return []kube.Resource{kube.StatefulSets}
+	case resource == kube.DaemonSets:
+		return []kube.Resource{kube.DaemonSets}
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func TestWhatOptedOutIsLeftOutBeforeTheDraw(t *testing.T) {
 
 	pod := c.Pods(t, namespace, "checkout")[1].Text("metadata", "name")
 	c.Merge(t, kube.Pods.In(namespace, pod), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(5), "only 4 match")
+	refuses(t, kill(5), `\(1 that match opted out: they or their workload bear the annotation gameday.sh/exclude\) are asked for, and only 4 match`)
 	for _, hit := range planFor(t, kill(4)) {
 		if strings.Contains(hit.Target, pod) {
 			t.Errorf("%s opted out and would be hit", pod)
@@ -101,7 +101,7 @@ func TestWhatOptedOutIsLeftOutBeforeTheDraw(t *testing.T) {
 	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
 	refuses(t, kill(3), "only 2 match")
 	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(1), "no pods in "+namespace+", in phase Running matches")
+	refuses(t, kill(1), "no pods in "+namespace+`, in phase Running \(5 that match opted out: they or their workload bear the annotation gameday.sh/exclude\) matches`)
 	refuses(t, scaled, "it bears the annotation gameday.sh/exclude")
 	if _, err := scaled.Inject(t.Context(), scaling); err == nil || !strings.Contains(err.Error(), "by now; nothing was done") {
 		t.Errorf("a deployment that opted out after the plan was scaled: %v", err)
@@ -264,6 +264,66 @@ func TestWhatMustStayStaysWhateverRunsTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestADeploymentWithoutPodsIsCalledByItsName(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: held, namespace: %s}
+spec:
+  paused: true
+  selector: {matchLabels: {app: held}}
+  template: {metadata: {labels: {app: held}}, spec: {containers: [{name: shop, image: none}]}}
+`, namespace))
+	kill := killing(c.Connection(t), many(1), namespace)
+	kill.Owner = "deployment/held"
+	refuses(t, kill, "^deployment "+namespace+"/held: it owns no replica set")
+}
+
+// A daemon set counts its ready pods too.
+func TestSomePodsOfADaemonSetMustStay(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Make(t, "DaemonSet", namespace, clustertest.Workload{Name: "agent", Replicas: 1, Node: c.Node(t)})
+	kill := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: c.Connection(t), Namespace: namespace}, Phase: "Running", Share: Share{All: true}, MinReady: 1}}
+	want := "DaemonSet " + namespace + "/agent allows 0 to be down at once, and 1 hit would take 1 (of fault \"f1\"): 1 of its pods are ready and 1 must stay"
+	for _, owner := range []string{"", "daemonset/agent"} {
+		kill.Owner = owner
+		if err := together(t, kill); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("owner %q: %v\nwant %q", owner, err, want)
+		}
+	}
+	kill.MinReady = 0
+	if err := together(t, kill); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARestartThatWouldReplaceNoPodIsRefused(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Deployment(t, namespace, "checkout", 1)
+	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"spec":{"replicas":0}}`)
+	c.Make(t, "StatefulSet", namespace, clustertest.Workload{Name: "stock", Replicas: 2})
+	restart := &RolloutRestart{Scope: Scope{Kubernetes: c.Connection(t), Namespace: namespace}, Workload: "deployment/checkout"}
+	refuses(t, restart, "deployment "+namespace+"/checkout is to have 0 pods: there is none to restart")
+	restart.Workload = "statefulset/stock"
+	planFor(t, restart)
+	for strategy, want := range map[string]string{
+		`{"type":"OnDelete","rollingUpdate":null}`:                 "statefulset " + namespace + "/stock has the update strategy OnDelete: no pod would be replaced until somebody deletes it",
+		`{"type":"RollingUpdate","rollingUpdate":{"partition":2}}`: "stock keeps its first 2 pods back from updates .* and has 2: none would be replaced",
+	} {
+		c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"spec":{"updateStrategy":`+strategy+`}}`)
+		refuses(t, restart, want)
+	}
+	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"spec":{"updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"partition":1}}}}`)
+	planFor(t, restart)
 }
 
 func TestADrainThatABudgetBlocksIsRefusedByName(t *testing.T) {
