@@ -165,13 +165,59 @@ func (r record) carries(thing kube.Thing) bool {
 	return r.wrote(thing.Text("metadata", "annotations", HitAnnotation))
 }
 
+// bears tells whether what stands in an object is this hit's still: it carries the mark;
+// or somebody took the mark off, as a controller does that writes all annotations anew,
+// and left the value that we wrote. The same value from somebody else is theirs.
+func (r record) bears(thing kube.Thing) bool {
+	return r.carries(thing) || thing.Text("metadata", "annotations", HitAnnotation) == "" &&
+		alike(r.Edit.value(thing), r.Edit.To) && !alike(r.Edit.From, r.Edit.To) && r.Edit.written(thing)
+}
+
+// written tells whether the field is as gameday wrote it last, whoever wrote the rest of
+// the object since: the API server notes that.
+// See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+func (e edit) written(thing kube.Thing) bool {
+	managers, _ := thing.At("metadata", "managedFields").([]any)
+	return slices.ContainsFunc(managers, func(one any) bool {
+		manager, _ := one.(map[string]any)
+		return manager["manager"] == kube.FieldManager && e.among(manager["fieldsV1"])
+	})
+}
+
+// among tells whether the field is among those of a manager.
+func (e edit) among(fields any) bool {
+	there := true
+	down := func(key string) {
+		level, _ := fields.(map[string]any)
+		fields, there = level[key], there && level[key] != nil
+	}
+	for _, key := range e.Path {
+		down("f:" + key)
+	}
+	if level, _ := fields.(map[string]any); e.Key == "" || len(level) == 0 {
+		return there // a list that is one's as a whole, such as taints, has no entries here
+	}
+	id, err := json.Marshal(map[string]string{e.Key: e.ID})
+	if err != nil {
+		return false
+	}
+	down("k:" + string(id))
+	if e.Field != "" {
+		down("f:" + e.Field)
+	}
+	return there
+}
+
 // taken says in an error that an object carries the mark of another hit.
-func taken(thing kube.Thing, what string) error {
+func taken(thing kube.Thing, what, ours string) error {
 	// An annotation without the label is a copy that came back: `kubectl rollout undo`
 	// gives a Deployment the annotations of an older replica set.
 	run := thing.Text("metadata", "labels", RunLabel)
 	if run == "" || thing.Text("metadata", "annotations", HitAnnotation) == "" {
 		return nil
+	}
+	if run == ours {
+		return fmt.Errorf("%s carries the mark of another hit of this run: it bears one change at a time; let the faults come one after the other", what)
 	}
 	return fmt.Errorf("%s carries the mark of run %s already: wait for it, or mend it with: gameday recover --cluster", what, run)
 }
@@ -226,7 +272,10 @@ func (r record) injectEdit(ctx context.Context, client *kube.Client, h experimen
 	if err != nil {
 		return "", fmt.Errorf("read %s back: %w", r.Object, err)
 	}
-	if now := r.Edit.value(thing); !r.carries(thing) || !alike(now, r.Edit.To) {
+	switch now := r.Edit.value(thing); {
+	case r.bears(thing) && !r.carries(thing):
+		return "", fmt.Errorf("after the change %s without its mark: somebody takes the annotation %s off %s, and it must be able to stay there", r.Edit.words(r.who(thing), now), HitAnnotation, r.Object)
+	case !r.carries(thing) || !alike(now, r.Edit.To):
 		return "", fmt.Errorf("after the change %s: somebody changed it back at once", r.Edit.words(r.who(thing), now))
 	}
 	return r.Edit.words(r.who(thing), r.Edit.To) + r.Edit.was(), nil
@@ -237,7 +286,7 @@ func (r record) unmoved(thing kube.Thing) error {
 	if uid := thing.Text("metadata", "uid"); uid != r.Object.UID {
 		return fmt.Errorf("%s moved since the plan: it is another object by now (UID %s, not %s); nothing was done", r.Object, uid, r.Object.UID)
 	}
-	if err := taken(thing, r.Object.String()); err != nil {
+	if err := taken(thing, r.Object.String(), r.Run); err != nil {
 		return err
 	}
 	if optsOut(thing) {
@@ -253,11 +302,15 @@ func (r record) unmoved(thing kube.Thing) error {
 // the mark off.
 func (r record) revertEdit(ctx context.Context, client *kube.Client) error {
 	err := change(ctx, client, r.Object.ref(), func(thing kube.Thing) ([]kube.Op, error) {
-		if thing.Text("metadata", "uid") != r.Object.UID || !r.carries(thing) {
+		if thing.Text("metadata", "uid") != r.Object.UID {
+			return nil, nil
+		}
+		bare := thing.Text("metadata", "annotations", HitAnnotation) == "" && thing.Text("metadata", "labels", RunLabel) == r.Run
+		if !bare && !r.bears(thing) {
 			return nil, nil
 		}
 		steps := unmark(thing)
-		if alike(r.Edit.value(thing), r.Edit.To) {
+		if r.bears(thing) && alike(r.Edit.value(thing), r.Edit.To) {
 			steps = append(steps, r.Edit.step(thing, r.Edit.From)...)
 		}
 		return steps, nil
@@ -286,6 +339,8 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 		return see(experiments.Superseded, "%s was made anew meanwhile", r.Object)
 	case r.carries(thing):
 		return see(experiments.Harmed, "%s, with the mark of the run", r.Edit.words(r.who(thing), now))
+	case r.bears(thing):
+		return see(experiments.Harmed, "%s as the run left it, though somebody took its mark off", r.Edit.words(r.who(thing), now))
 	}
 	copies, err := r.copies(ctx, client)
 	switch {
@@ -295,6 +350,9 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 		return see(experiments.Harmed, "%s carries a copy of the mark of %s", copies[0], r.Object)
 	case alike(now, r.Edit.From):
 		return see(experiments.Whole, "%s, as before", r.Edit.words(r.who(thing), now))
+	}
+	if taken(thing, "", "") != nil {
+		return see(experiments.Superseded, "%s, with the mark of another hit", r.Edit.words(r.who(thing), now))
 	}
 	return see(experiments.Superseded, "%s, without the mark of the run: somebody else changed it meanwhile", r.Edit.words(r.who(thing), now))
 }

@@ -255,6 +255,7 @@ func TestWhatMustStayStaysWhateverRunsTogether(t *testing.T) {
 		"scaled down and killed":        {[]experiments.Fault{scale("stock", 1), kill("stock", 1, 1)}, "would take 3 (of fault \"f1\", \"f2\")"},
 		"scaled below a budget":         {[]experiments.Fault{scale("checkout", 1)}, "disruption budget " + namespace + "/checkout allows 1 to be down at once, and 1 hit would take 2"},
 		"scaled within a budget":        {[]experiments.Fault{scale("checkout", 2)}, ""},
+		"scaled twice":                  {[]experiments.Fault{scale("stock", 2), scale("stock", 4)}, "fault \"f2\" would change deployment " + namespace + "/stock 0s after the start, while fault \"f1\" is on it (0s to 1m)"},
 		"scaled up":                     {[]experiments.Fault{scale("checkout", 9), kill("checkout", 1, 1)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -433,6 +434,71 @@ func TestSomebodyElsesChangeIsKeptAndTold(t *testing.T) {
 	}
 }
 
+// A controller that writes all annotations anew takes the mark off and leaves the harm.
+func TestWhatLostItsMarkIsMendedAllTheSame(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Deployment(t, namespace, "checkout", 3)
+	k := c.Connection(t)
+	one := 1
+	faults := map[kube.Ref]experiments.Fault{
+		kube.Deployments.In(namespace, "checkout"): &DeploymentScale{Scope: Scope{Kubernetes: k, Namespace: namespace}, Workload: "deployment/checkout", Replicas: &one},
+	}
+	pod := c.Pods(t, namespace, "checkout")[0].Text("metadata", "name")
+	faults[kube.Pods.In(namespace, pod)] = &PodFailure{Pods: Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Name: pod, Phase: "Running"}}
+	if c.Plane != nil {
+		cordoned, tainted := c.Node(t), c.Node(t)
+		faults[kube.Nodes.In("", cordoned)] = &NodeCordon{Nodes: Nodes{Kubernetes: k, Node: cordoned}}
+		faults[kube.Nodes.In("", tainted)] = &NodeTaint{Nodes: Nodes{Kubernetes: k, Node: tainted}, Key: "drill", Effect: "NoSchedule"}
+	}
+	for ref, fault := range faults {
+		if ref.Resource == kube.Deployments {
+			continue // it would end the pod
+		}
+		lostMark(t, c, ref, fault)
+	}
+	ref := kube.Deployments.In(namespace, "checkout")
+	hit := lostMark(t, c, ref, faults[ref])
+
+	// The same number from somebody else, after it was mended, is theirs.
+	c.Scale(t, ref, 1)
+	if err := faults[ref].Revert(t.Context(), hit); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := faults[ref].Check(t.Context(), hit)
+	if replicas := fmt.Sprint(c.Read(t, ref).At("spec", "replicas")); err != nil || seen.State != experiments.Superseded || replicas != "1" {
+		t.Errorf("%s replicas: %+v, %v", replicas, seen, err)
+	}
+}
+
+// lostMark breaks an object, takes the mark off, and wants it mended.
+func lostMark(t *testing.T, c *clustertest.Cluster, ref kube.Ref, fault experiments.Fault) experiments.Hit {
+	t.Helper()
+	before := c.Read(t, ref).At("spec")
+	hit := planFor(t, fault)[0]
+	if _, err := fault.Inject(t.Context(), hit); err != nil {
+		t.Fatal(err)
+	}
+	c.Merge(t, ref, `{"metadata":{"annotations":{"gameday.sh/hit":null}}}`)
+	if seen, err := fault.Check(t.Context(), hit); err != nil || seen.State != experiments.Harmed || !strings.Contains(seen.Seen, "though somebody took its mark off") {
+		t.Errorf("%s while it is broken: %+v, %v", ref, seen, err)
+	}
+	for range 2 {
+		if err := fault.Revert(t.Context(), hit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen, err := fault.Check(t.Context(), hit); err != nil || seen.State != experiments.Whole {
+		t.Errorf("%s once it is mended: %+v, %v", ref, seen, err)
+	}
+	after := c.Read(t, ref)
+	if !alike(after.At("spec"), before) || after.Text("metadata", "labels", RunLabel) != "" {
+		t.Errorf("%s is not as before:\n%v\n%v", ref, before, after)
+	}
+	return hit
+}
+
 // Two hits want one object: the second is refused and touches nothing.
 func TestAnObjectThatIsMarkedIsRefusedToOthers(t *testing.T) {
 	t.Parallel()
@@ -457,8 +523,8 @@ func TestAnObjectThatIsMarkedIsRefusedToOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	during := clustertest.Text(c.Read(t, kube.Deployments.In(namespace, "checkout")))
-	refuses(t, second, "carries the mark of run "+testRun+" already")
-	if _, err := second.Inject(t.Context(), early); err == nil || !strings.Contains(err.Error(), "carries the mark of run") {
+	refuses(t, second, "carries the mark of another hit of this run: it bears one change at a time")
+	if _, err := second.Inject(t.Context(), early); err == nil || !strings.Contains(err.Error(), "carries the mark of run "+testRun+" already") {
 		t.Errorf("%v", err)
 	}
 	if err := second.Revert(t.Context(), early); err != nil { // not its own

@@ -283,6 +283,9 @@ func (c *Client) Remove(ctx context.Context, r Ref, options metav1.DeleteOptions
 	return answer.ObjectMeta, err
 }
 
+// FieldManager is the name under which the API server notes what fields gameday wrote.
+const FieldManager = "gameday"
+
 // An Op is a step of a JSON patch (RFC 6902).
 type Op struct {
 	Op    string `json:"op"` // test, add, replace, remove
@@ -328,7 +331,7 @@ func (c *Client) Merge(ctx context.Context, r Ref, change any, into runtime.Obje
 
 func (c *Client) patch(ctx context.Context, r Ref, kind types.PatchType, body []byte, into runtime.Object) error {
 	return c.call(ctx, "PATCH", r, func(q *rest.Request) *rest.Request {
-		return q.SetHeader("Content-Type", string(kind)).VersionedParams(&metav1.PatchOptions{FieldManager: "gameday"}, metav1.ParameterCodec).Body(body)
+		return q.SetHeader("Content-Type", string(kind)).VersionedParams(&metav1.PatchOptions{FieldManager: FieldManager}, metav1.ParameterCodec).Body(body)
 	}, into)
 }
 
