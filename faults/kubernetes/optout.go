@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
@@ -145,9 +144,9 @@ func shelterRights() []kube.Right {
 		kube.Right{Verb: "list", Resource: kube.Pods, Why: "find the pods of the node"})
 }
 
-// untolerated refuses a taint that would drive out pods which must stay, and gives what
-// driving out the others takes.
-func untolerated(ctx context.Context, client *kube.Client, scope Scope, node string, taint corev1.Taint) ([]experiments.Allowance, error) {
+// untolerated lists the pods of a node that a taint would drive out, and refuses it where
+// some of them must stay.
+func untolerated(ctx context.Context, client *kube.Client, scope Scope, node string, taint corev1.Taint) ([]corev1.Pod, error) {
 	shelter, err := newShelter(ctx, client, scope)
 	if err != nil {
 		return nil, err
@@ -166,8 +165,6 @@ func untolerated(ctx context.Context, client *kube.Client, scope Scope, node str
 	if err != nil {
 		return nil, err
 	}
-	ledger := newLedger(client, 0)
-	var takes []experiments.Allowance
 	var kept []string
 	for i := range pods {
 		why, err := shelter.keeps(ctx, &pods[i])
@@ -176,18 +173,12 @@ func untolerated(ctx context.Context, client *kube.Client, scope Scope, node str
 		}
 		if why != "" {
 			kept = append(kept, fmt.Sprintf("pod %s/%s (%s)", pods[i].Namespace, pods[i].Name, why))
-			continue
 		}
-		some, err := ledger.of(ctx, &pods[i])
-		if err != nil {
-			return nil, err
-		}
-		takes = append(takes, some...)
 	}
 	if len(kept) > 0 {
 		return nil, fmt.Errorf("a taint with NoExecute would drive out what must stay: %s; choose another node or another effect", strings.Join(kept, ", "))
 	}
-	return takes, nil
+	return pods, nil
 }
 
 // tolerated tells whether a toleration is for a taint, as Kubernetes says it. One for

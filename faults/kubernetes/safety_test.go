@@ -194,6 +194,40 @@ func TestANodeIsEmptiedOfWhatMayBeTouchedOnly(t *testing.T) {
 	}
 }
 
+// What comes back and what does not is told before, and what has not ended yet after.
+func TestADrainTellsOfPodsThatStayGoneOrAreStillEnding(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace, node := c.Namespace(t), c.Node(t)
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, namespace: %s, finalizers: [somebody/elses]}
+spec: {nodeName: %s, terminationGracePeriodSeconds: 1, containers: [{name: shop, image: none}]}
+`, namespace, node))
+	bare := kube.Pods.In(namespace, "bare")
+	c.Await(t, "the pod to run", func() bool { return c.Read(t, bare).Text("status", "phase") == "Running" })
+	nodes := Nodes{Kubernetes: c.Connection(t), Node: node}
+	gone := "the pods come back where there is room, but not these, which belong to no workload and STAY GONE: " + namespace + "/bare"
+
+	taint := planFor(t, &NodeTaint{Nodes: nodes, Key: "drill", Effect: "NoExecute"})[0]
+	if !strings.HasSuffix(taint.Effect, "drill:NoExecute (1 of 1) and drive out its 1 pod") || taint.Undo != "take the taint drill:NoExecute off; "+gone {
+		t.Errorf("%s; %s", taint.Effect, taint.Undo)
+	}
+	drain := planFor(t, &NodeDrain{Nodes: nodes, Within: time.Minute})[0]
+	if drain.Undo != "uncordon it; "+gone {
+		t.Errorf("%s", drain.Undo)
+	}
+	proof, err := new(NodeDrain).Inject(t.Context(), drain)
+	if want := "no pod that a drain evicts is left on it but 1 pod on the way out; evicted: " + namespace + "/bare"; err != nil || !strings.HasSuffix(proof.Seen, want) {
+		t.Errorf("%v, %v, want %q", proof, err, want)
+	}
+	c.Merge(t, bare, `{"metadata":{"finalizers":null}}`)
+	if err := new(NodeDrain).Revert(t.Context(), drain); err != nil {
+		t.Fatal(err)
+	}
+}
+
 const pdb = `
 apiVersion: policy/v1
 kind: PodDisruptionBudget
