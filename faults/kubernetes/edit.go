@@ -265,6 +265,9 @@ func (r record) injectEdit(ctx context.Context, client *kube.Client, h experimen
 		steps, err := mark(thing, r.Run, h)
 		return append(steps, r.Edit.step(thing, r.Edit.To)...), err
 	})
+	if kube.NotFound(err) {
+		return "", fmt.Errorf("%s moved since the plan: it is gone; nothing was done (%w)", r.Object, err)
+	}
 	if err != nil {
 		return "", err
 	}

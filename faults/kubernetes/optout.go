@@ -18,10 +18,10 @@ import (
 // A workload that opted out takes its pods with it.
 
 // optedOut reads which workloads of a namespace bear the annotation: "ReplicaSet
-// checkout-7f9c". A replica set is out when its deployment is.
+// checkout-7f9c". A replica set is out when its deployment is, and a job when its cron job is.
 func optedOut(ctx context.Context, client *kube.Client, namespace string) (map[string]bool, error) {
 	out := map[string]bool{}
-	var sets []metav1.ObjectMeta
+	var made []metav1.ObjectMeta // by another workload
 	note := func(kind string) func(metav1.ObjectMeta) {
 		return func(meta metav1.ObjectMeta) {
 			if excluded(meta.Annotations) {
@@ -33,7 +33,7 @@ func optedOut(ctx context.Context, client *kube.Client, namespace string) (map[s
 	if err == nil {
 		err = metas(ctx, client, kube.ReplicaSets, namespace, func(l *appsv1.ReplicaSetList) []appsv1.ReplicaSet { return l.Items }, func(s appsv1.ReplicaSet) metav1.ObjectMeta { return s.ObjectMeta }, func(meta metav1.ObjectMeta) {
 			note("ReplicaSet")(meta)
-			sets = append(sets, metav1.ObjectMeta{Name: meta.Name, OwnerReferences: meta.OwnerReferences})
+			made = append(made, metav1.ObjectMeta{Name: "ReplicaSet " + meta.Name, OwnerReferences: meta.OwnerReferences})
 		})
 	}
 	if err == nil {
@@ -43,11 +43,17 @@ func optedOut(ctx context.Context, client *kube.Client, namespace string) (map[s
 		err = metas(ctx, client, kube.DaemonSets, namespace, func(l *appsv1.DaemonSetList) []appsv1.DaemonSet { return l.Items }, func(s appsv1.DaemonSet) metav1.ObjectMeta { return s.ObjectMeta }, note("DaemonSet"))
 	}
 	if err == nil {
-		err = metas(ctx, client, kube.Jobs, namespace, func(l *batchv1.JobList) []batchv1.Job { return l.Items }, func(j batchv1.Job) metav1.ObjectMeta { return j.ObjectMeta }, note("Job"))
+		err = metas(ctx, client, kube.Jobs, namespace, func(l *batchv1.JobList) []batchv1.Job { return l.Items }, func(j batchv1.Job) metav1.ObjectMeta { return j.ObjectMeta }, func(meta metav1.ObjectMeta) {
+			note("Job")(meta)
+			made = append(made, metav1.ObjectMeta{Name: "Job " + meta.Name, OwnerReferences: meta.OwnerReferences})
+		})
 	}
-	for _, set := range sets {
-		if out[controller(set.OwnerReferences)] {
-			out["ReplicaSet "+set.Name] = true
+	if err == nil {
+		err = metas(ctx, client, kube.CronJobs, namespace, func(l *batchv1.CronJobList) []batchv1.CronJob { return l.Items }, func(j batchv1.CronJob) metav1.ObjectMeta { return j.ObjectMeta }, note("CronJob"))
+	}
+	for _, one := range made {
+		if out[controller(one.OwnerReferences)] {
+			out[one.Name] = true
 		}
 	}
 	return out, err
@@ -76,7 +82,7 @@ func metas[T any, L any, P interface {
 // optOutRights are needed to see which workloads opted out.
 func optOutRights(namespace string) []kube.Right {
 	var list []kube.Right
-	for _, r := range []kube.Resource{kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.DaemonSets, kube.Jobs} {
+	for _, r := range []kube.Resource{kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.DaemonSets, kube.Jobs, kube.CronJobs} {
 		list = append(list, kube.Right{Verb: "list", Resource: r, Namespace: namespace, Why: "see which workloads opted out"})
 	}
 	return list

@@ -97,11 +97,15 @@ func (f *RolloutRestart) Plan(ctx context.Context, d experiments.Draw) ([]experi
 			problems = append(problems, err)
 			continue
 		}
+		effect := "restart all pods by a rollout"
+		if thing.Text("spec", "strategy", "type") == "Recreate" {
+			effect = "restart all pods at once, as the strategy Recreate of its rollouts says"
+		}
 		hit, err := newHit(record{
 			Reach:   client.Reach(),
 			Object:  pinned(resource, space.Name, name, thing.Text("metadata", "uid")),
 			Restart: &restartRecord{Generation: generation, Before: thing.Text("spec", "template", "metadata", "annotations", restartAnnotation)},
-		}, d, "restart all pods by a rollout", "nothing to undo: the rollout ends by itself", "")
+		}, d, effect, "nothing to undo: the rollout ends by itself", "")
 		problems = append(problems, err)
 		hits = append(hits, hit)
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -112,6 +114,80 @@ func TestWhatOptedOutIsLeftOutBeforeTheDraw(t *testing.T) {
 	refuses(t, &NetworkPartition{Scope: Scope{Kubernetes: k, Namespace: namespace}, Direction: "both", Fuse: time.Minute}, "bears the annotation gameday.sh/exclude, and a policy")
 	refuses(t, &ResourceQuota{Scope: Scope{Kubernetes: k, Namespace: namespace}, Fuse: time.Minute}, "Deployment checkout, ReplicaSet checkout-[0-9a-f]+, StatefulSet stock")
 	refuses(t, restarted, "it bears the annotation gameday.sh/exclude")
+}
+
+// What went or opted out between the plan and its turn is not touched, and this is told.
+func TestATargetThatWentOrOptedOutAfterThePlanIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Make(t, "StatefulSet", namespace, clustertest.Workload{Name: "stock", Replicas: 1})
+	pods := Pods{Scope: Scope{Kubernetes: c.Connection(t), Namespace: namespace}, Phase: "Running"}
+	hit := planFor(t, &PodKill{Pods: pods})[0]
+	r, err := parse(hit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Signal = &signalRecord{Container: "shop", ID: "none", Command: []string{"kill", "1"}, Wait: time.Second}
+	signal, err := newHit(r, drawFor("it"), "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing := planFor(t, &PodFailure{Pods: pods})[0]
+	c.Merge(t, r.Object.ref(), `{"metadata":{"annotations":{"gameday.sh/exclude":""}}}`)
+	for fault, hit := range map[experiments.Fault]experiments.Hit{&PodKill{}: hit, &ContainerKill{}: signal, &PodFailure{}: failing} {
+		if _, err := fault.Inject(t.Context(), hit); err == nil || !strings.Contains(err.Error(), "bears the annotation gameday.sh/exclude by now; nothing was done") {
+			t.Errorf("%T opted out: %v", fault, err)
+		}
+	}
+	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"spec":{"replicas":0}}`)
+	c.Delete(t, "/api/v1/namespaces/"+namespace+"/pods/"+r.Object.Name)
+	for fault, hit := range map[experiments.Fault]experiments.Hit{&PodKill{}: hit, &ContainerKill{}: signal, &PodFailure{}: failing} {
+		if _, err := fault.Inject(t.Context(), hit); err == nil || !strings.Contains(err.Error(), "moved since the plan") {
+			t.Errorf("%T gone: %v", fault, err)
+		}
+	}
+}
+
+func TestAContainerThatIsNotStartedAgainIsToldBefore(t *testing.T) {
+	never, always := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever}}, &corev1.Pod{}
+	if words := startsAgain(never) + "; " + startsAgain(always); words != "the pod's restartPolicy is Never, and the container STAYS ENDED; the kubelet restarts the container" {
+		t.Error(words)
+	}
+}
+
+func TestACronJobThatOptsOutTakesThePodsOfItsJobsWithIt(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: %s}
+spec:
+  schedule: "* * * * *"
+  suspend: true
+  jobTemplate:
+    spec: {template: {spec: {restartPolicy: Never, containers: [{name: shop, image: none}]}}}
+`, namespace))
+	cron := kube.CronJobs.In(namespace, "nightly")
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: nightly-1
+  namespace: %s
+  ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: nightly, uid: %s, controller: true}]
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: shop, image: none}]}}}
+`, namespace, c.Read(t, cron).Text("metadata", "uid")))
+	c.Await(t, "the pod of the job", func() bool {
+		return len(c.Items(t, "/api/v1/namespaces/"+namespace+"/pods")) == 1
+	})
+	kill := killing(c.Connection(t), many(1), namespace)
+	kill.Phase = "any"
+	planFor(t, kill)
+	c.Merge(t, cron, `{"metadata":{"annotations":{"gameday.sh/exclude":""}}}`)
+	refuses(t, kill, `no pods in `+namespace+` \(1 that match opted out`)
 }
 
 func TestAPodMustOptIn(t *testing.T) {
@@ -348,6 +424,10 @@ func TestARestartThatWouldReplaceNoPodIsRefused(t *testing.T) {
 	c.Make(t, "StatefulSet", namespace, clustertest.Workload{Name: "stock", Replicas: 2})
 	restart := &RolloutRestart{Scope: Scope{Kubernetes: c.Connection(t), Namespace: namespace}, Workload: "deployment/checkout"}
 	refuses(t, restart, "deployment "+namespace+"/checkout is to have 0 pods: there is none to restart")
+	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"spec":{"replicas":1,"strategy":{"type":"Recreate","rollingUpdate":null}}}`)
+	if hit := planFor(t, restart)[0]; !strings.Contains(hit.Effect, "all pods at once") {
+		t.Errorf("%s", hit.Effect)
+	}
 	restart.Workload = "statefulset/stock"
 	planFor(t, restart)
 	for strategy, want := range map[string]string{

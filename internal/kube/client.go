@@ -48,6 +48,7 @@ var (
 	ReplicaSets      = Resource{Group: "apps", Version: "v1", Name: "replicasets", Kind: "replicaset"}
 	DaemonSets       = Resource{Group: "apps", Version: "v1", Name: "daemonsets", Kind: "daemonset"}
 	Jobs             = Resource{Group: "batch", Version: "v1", Name: "jobs", Kind: "job"}
+	CronJobs         = Resource{Group: "batch", Version: "v1", Name: "cronjobs", Kind: "cronjob"}
 	NetworkPolicies  = Resource{Group: "networking.k8s.io", Version: "v1", Name: "networkpolicies", Kind: "network policy"}
 	DisruptionBudget = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets", Kind: "disruption budget"}
 	Autoscalers      = Resource{Group: "autoscaling", Version: "v1", Name: "horizontalpodautoscalers", Kind: "HorizontalPodAutoscaler"}
