@@ -586,6 +586,63 @@ func TestWhatLostItsMarkIsMendedAllTheSame(t *testing.T) {
 	}
 }
 
+// The same of what gameday makes: its name is the hit's alone, and the label is enough.
+func TestWhatWasMadeAndLostItsMarkIsDeletedAllTheSame(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	k := c.Connection(t)
+	quota := func(namespace string) (experiments.Hit, kube.Ref) {
+		hit := planFor(t, &ResourceQuota{Scope: Scope{Kubernetes: k, Namespace: namespace}, Fuse: time.Minute})[0]
+		if _, err := new(ResourceQuota).Inject(t.Context(), hit); err != nil {
+			t.Fatal(err)
+		}
+		r, err := parse(hit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hit, kube.ResourceQuotas.In(namespace, r.name())
+	}
+	state := func(hit experiments.Hit) experiments.State {
+		seen, err := new(ResourceQuota).Check(t.Context(), hit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen.State
+	}
+	hit, ref := quota(c.Namespace(t))
+	bare := `{"metadata":{"annotations":{"gameday.sh/hit":null}}}`
+	c.Merge(t, ref, bare)
+	c.Merge(t, kube.Jobs.In(ref.Namespace, ref.Name), bare)
+	if now := state(hit); now != experiments.Harmed {
+		t.Errorf("without its annotation it is %s", now)
+	}
+	if err := new(ResourceQuota).Revert(t.Context(), hit); err != nil || state(hit) != experiments.Whole {
+		t.Errorf("%v; it is %s", err, state(hit))
+	}
+
+	// Without both it may be anybody's: it is left alone, and nobody says that it is gone.
+	hit, ref = quota(c.Namespace(t))
+	c.Merge(t, ref, `{"metadata":{"annotations":null,"labels":null}}`)
+	if err := new(ResourceQuota).Revert(t.Context(), hit); err == nil || !strings.Contains(err.Error(), "neither our annotation nor our label: it is left alone") || state(hit) != experiments.Harmed {
+		t.Errorf("%v; it is %s", err, state(hit))
+	}
+	if seen, err := new(ResourceQuota).Perished(t.Context(), hit); seen != "" || err != nil {
+		t.Errorf("while it is there: %q, %v", seen, err)
+	}
+	c.Delete(t, "/api/v1/namespaces/"+ref.Namespace+"/resourcequotas/"+ref.Name)
+	if seen, err := new(ResourceQuota).Perished(t.Context(), hit); !strings.Contains(seen, "was gone before its time") || err != nil {
+		t.Errorf("once somebody deleted it: %q, %v", seen, err)
+	}
+	if err := new(ResourceQuota).Revert(t.Context(), hit); err != nil || state(hit) != experiments.Whole {
+		t.Errorf("%v; it is %s", err, state(hit))
+	}
+}
+
+var (
+	_ experiments.Perishable = (*ResourceQuota)(nil)
+	_ experiments.Perishable = (*NetworkPartition)(nil)
+)
+
 // lostMark breaks an object, takes the mark off, and wants it mended.
 func lostMark(t *testing.T, c *clustertest.Cluster, ref kube.Ref, fault experiments.Fault) experiments.Hit {
 	t.Helper()
