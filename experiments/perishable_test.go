@@ -17,6 +17,22 @@ func (p *perishable) Perished(_ context.Context, h Hit) (string, error) {
 	return h.Target + " was gone", nil
 }
 
+// changed is a breaker whose target somebody else changed meanwhile.
+type changed struct{ breaker }
+
+func (*changed) Check(context.Context, Hit) (Observation, error) {
+	return Observation{Superseded, "it is theirs"}, nil
+}
+
+func TestRecoveringTellsWhatSomebodyElseChanged(t *testing.T) {
+	kind := func(string) (Fault, bool) { return &changed{breaker{world: newWorld()}}, true }
+	left := []Hit{{ID: "cut/1/a", Kind: "changed", Target: "a"}}
+	done, err := Recover(t.Context(), left, time.Second, kind, &memory{}, nil)
+	if err != nil || len(done.Mended) != 1 || done.Mended[0] != "a: superseded: it is theirs" {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
 // Once it is reverted nobody can tell any more that the harm was not there to the end.
 func TestAHarmThatEndedBeforeItsTimeIsTold(t *testing.T) {
 	for name, it := range map[string]struct {
