@@ -233,7 +233,7 @@ func TestVerdicts(t *testing.T) {
 		}, Errored, "unfused = true", false},
 		{"an injection that fails is an error and is reverted", func(_ *Experiment, b *breaker, _ *memory) {
 			b.injectErr = errors.New("proxy moved")
-		}, Errored, "proxy moved", false},
+		}, Errored, "proxy moved; everything that was broken is proven mended", false},
 		{"a journal that cannot be written is an error and nothing is touched", func(_ *Experiment, _ *breaker, j *memory) {
 			j.err = errors.New("no space left on device")
 		}, Errored, "no space left", false},

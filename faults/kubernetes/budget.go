@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
@@ -53,10 +54,27 @@ func (l *ledger) budgetsOf(ctx context.Context, namespace string, set labels.Set
 	return list, nil
 }
 
+const budgetWords = "disruption budget "
+
+// evictable refuses a pod that more than one budget is about, by what taking it down takes
+// from: the Eviction API does not take it, whatever the budgets allow.
+func evictable(pod string, phase corev1.PodPhase, takes []experiments.Allowance) error {
+	var names []string
+	for _, take := range takes {
+		if name, is := strings.CutPrefix(take.Of, budgetWords); is {
+			names = append(names, name)
+		}
+	}
+	if len(names) < 2 || phase != corev1.PodRunning { // no budget holds one that does not run
+		return nil
+	}
+	return fmt.Errorf("pod %s is in %d disruption budgets (%s), and Kubernetes evicts no pod that is in more than one: narrow their selectors, or delete pods by pod_kill", pod, len(names), strings.Join(names, ", "))
+}
+
 // allowance words a budget.
 func allowance(budget *policyv1.PodDisruptionBudget) experiments.Allowance {
 	return experiments.Allowance{
-		Of:     fmt.Sprintf("disruption budget %s/%s", budget.Namespace, budget.Name),
+		Of:     budgetWords + budget.Namespace + "/" + budget.Name,
 		Allows: int(budget.Status.DisruptionsAllowed),
 		Why: fmt.Sprintf("%d of its %d pods are healthy and %d must stay; wait until more are, or loosen the budget",
 			budget.Status.CurrentHealthy, budget.Status.ExpectedPods, budget.Status.DesiredHealthy),

@@ -136,6 +136,11 @@ func pause(ctx context.Context, try int) error {
 // the object was changed in between; then it reads again. Without steps nothing is
 // done.
 func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(kube.Thing) ([]kube.Op, error)) error {
+	return changeBy(ctx, client, ref, decide, func(ctx context.Context, steps []kube.Op) error { return client.Patch(ctx, ref, steps, nil) })
+}
+
+// changeBy is change with the patch made by a call.
+func changeBy(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(kube.Thing) ([]kube.Op, error), patch func(context.Context, []kube.Op) error) error {
 	var last error
 	for try := range tries {
 		thing, err := client.Raw(ctx, ref)
@@ -148,7 +153,7 @@ func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(
 		}
 		guarded := append([]kube.Op{{Op: "test", Path: "/metadata/resourceVersion", Value: thing.Text("metadata", "resourceVersion")}}, steps...)
 		// What is under way is seen through: a change that is cut off may be made or not.
-		last = client.Patch(context.WithoutCancel(ctx), ref, guarded, nil)
+		last = patch(context.WithoutCancel(ctx), guarded)
 		// Where the answer got lost, what is there by now tells whether it was made.
 		if last == nil || !kube.Conflict(last) && !kube.Uncertain(last) {
 			return last
@@ -167,20 +172,23 @@ func (r record) carries(thing kube.Thing) bool {
 
 // bears tells whether what stands in an object is this hit's still: it carries the mark;
 // or somebody took the mark off, as a controller does that writes all annotations anew,
-// and left the value that we wrote. The same value from somebody else is theirs.
+// and left the value that this hit wrote. The same value from anybody else is theirs.
 func (r record) bears(thing kube.Thing) bool {
 	return r.carries(thing) || thing.Text("metadata", "annotations", HitAnnotation) == "" &&
-		alike(r.Edit.value(thing), r.Edit.To) && !alike(r.Edit.From, r.Edit.To) && r.Edit.written(thing)
+		alike(r.Edit.value(thing), r.Edit.To) && !alike(r.Edit.From, r.Edit.To) && r.Edit.written(thing, r.manager())
 }
 
-// written tells whether the field is as gameday wrote it last, whoever wrote the rest of
-// the object since: the API server notes that.
+// manager is the name in which a hit writes its harm: its own.
+func (r record) manager() string { return r.name() }
+
+// written tells whether the field is as a manager wrote it, whoever wrote the rest of the
+// object since: the API server notes that.
 // See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
-func (e edit) written(thing kube.Thing) bool {
+func (e edit) written(thing kube.Thing, by string) bool {
 	managers, _ := thing.At("metadata", "managedFields").([]any)
 	return slices.ContainsFunc(managers, func(one any) bool {
 		manager, _ := one.(map[string]any)
-		return manager["manager"] == kube.FieldManager && e.among(manager["fieldsV1"])
+		return manager["manager"] == by && e.among(manager["fieldsV1"])
 	})
 }
 
@@ -252,7 +260,7 @@ func unmark(thing kube.Thing) []kube.Op {
 // inject makes the edit, with its mark, and reads both back.
 func (r record) injectEdit(ctx context.Context, client *kube.Client, h experiments.Hit) (string, error) {
 	ref := r.Object.ref()
-	err := change(ctx, client, ref, func(thing kube.Thing) ([]kube.Op, error) {
+	err := changeBy(ctx, client, ref, func(thing kube.Thing) ([]kube.Op, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -264,6 +272,8 @@ func (r record) injectEdit(ctx context.Context, client *kube.Client, h experimen
 		}
 		steps, err := mark(thing, r.Run, h)
 		return append(steps, r.Edit.step(thing, r.Edit.To)...), err
+	}, func(ctx context.Context, steps []kube.Op) error {
+		return client.PatchAs(ctx, r.manager(), ref, steps)
 	})
 	if kube.NotFound(err) {
 		return "", fmt.Errorf("%s moved since the plan: it is gone; nothing was done (%w)", r.Object, err)

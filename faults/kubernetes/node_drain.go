@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -96,6 +95,15 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 		if again.Takes, err = ledger.ofEach(ctx, on.pods); err != nil {
 			return nil, err
 		}
+		for i := range on.pods {
+			takes, err := ledger.of(ctx, &on.pods[i])
+			if err != nil {
+				return nil, err
+			}
+			if err := evictable(on.pods[i].Namespace+"/"+on.pods[i].Name, on.pods[i].Status.Phase, takes); err != nil {
+				return nil, fmt.Errorf("%s cannot be drained: %w", r.Object, err)
+			}
+		}
 		hits[i] = again
 	}
 	return hits, nil
@@ -174,6 +182,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
 	defer cancel()
 	evicted := map[string]bool{}
+	gone := func() string { return cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none") }
 	for {
 		// Calls have deadlines of their own: the limit is for pods that stay, and says so.
 		on, err := r.evictable(ctx, client)
@@ -186,7 +195,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if on.ending > 0 {
 				ending = fmt.Sprintf(" but %s on the way out", plural(on.ending, "pod"))
 			}
-			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it%s; evicted: %s", seen, ending, cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none"))}, nil
+			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it%s; evicted: %s", seen, ending, gone())}, nil
 		}
 		var waiting error
 		for i := range pods {
@@ -209,7 +218,11 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s are still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
+			err := fmt.Errorf("drain %s: %s still there after %s; evicted: %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within), gone())
+			if waiting != nil {
+				err = fmt.Errorf("%w; refused at last: %w", err, waiting)
+			}
+			return experiments.Proof{}, err
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

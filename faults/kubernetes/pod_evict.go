@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,7 +47,20 @@ func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.
 		seconds := wholeSeconds(*f.Grace)
 		grace = &seconds
 	}
-	return f.Pods.plan(ctx, d, f.Rights(), "evict the pod", grace)
+	hits, err := f.Pods.plan(ctx, d, f.Rights(), "evict the pod", grace)
+	if err != nil {
+		return nil, err
+	}
+	for _, hit := range hits {
+		r, err := parse(hit)
+		if err != nil {
+			return nil, err
+		}
+		if err := evictable(r.Object.Namespace+"/"+r.Object.Name, corev1.PodPhase(f.Phase), hit.Takes); err != nil {
+			return nil, err
+		}
+	}
+	return hits, nil
 }
 
 // Inject evicts the pod and sees that it ends.

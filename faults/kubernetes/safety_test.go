@@ -463,7 +463,7 @@ func TestADrainThatABudgetBlocksIsRefusedByName(t *testing.T) {
 	hit := planFor(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: 2 * time.Second})[0]
 	before := clustertest.Text(c.Read(t, kube.Nodes.In("", node)))
 	_, err = new(NodeDrain).Inject(t.Context(), hit)
-	if err == nil || !strings.Contains(err.Error(), "2 pods are still there after 2s") || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod") {
+	if err == nil || !strings.Contains(err.Error(), "2 pods still there after 2s; evicted: none; refused at last: ") || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod") {
 		t.Errorf("%v", err)
 	}
 	if err := new(NodeDrain).Revert(t.Context(), hit); err != nil {
@@ -503,6 +503,28 @@ func TestAnEvictionKeepsToBudgets(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod "+namespace+"/checkout-0 now") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Kubernetes evicts no pod that is in several budgets, however much they allow.
+func TestAnEvictionThatSeveralBudgetsAreAboutIsRefusedByTheirNames(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace, k := c.Namespace(t), c.Connection(t)
+	c.Deployment(t, namespace, "checkout", 3)
+	budget(t, c, namespace, "checkout", "minAvailable: 1", 2)
+	pods := Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Phase: "Running"}
+	planFor(t, &PodEvict{Pods: pods})
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: everything, namespace: %s}
+spec: {maxUnavailable: 2, selector: {}}
+`, namespace))
+	words := `is in 2 disruption budgets \(` + namespace + `/checkout, ` + namespace + `/everything\), and Kubernetes evicts no pod that is in more than one`
+	refuses(t, &PodEvict{Pods: pods}, "pod "+namespace+"/checkout-[^ ]+ "+words)
+	planFor(t, &PodKill{Pods: pods})
+	node := c.Pods(t, namespace, "checkout")[0].Text("spec", "nodeName")
+	refuses(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: time.Minute}, "node "+node+" cannot be drained: pod .* "+words)
 }
 
 func TestSomebodyElsesChangeIsKeptAndTold(t *testing.T) {
@@ -576,7 +598,7 @@ func TestWhatLostItsMarkIsMendedAllTheSame(t *testing.T) {
 	hit := lostMark(t, c, ref, faults[ref])
 
 	// The same number from somebody else, after it was mended, is theirs.
-	c.Scale(t, ref, 1)
+	c.Merge(t, ref, `{"spec":{"replicas":1}}`)
 	if err := faults[ref].Revert(t.Context(), hit); err != nil {
 		t.Fatal(err)
 	}

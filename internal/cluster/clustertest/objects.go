@@ -212,14 +212,6 @@ func (c *Cluster) Merge(t testing.TB, ref kube.Ref, change string) {
 	}
 }
 
-// Scale sets the replicas of a deployment, as somebody else would: not in gameday's name.
-func (c *Cluster) Scale(t testing.TB, ref kube.Ref, replicas int) {
-	t.Helper()
-	path := fmt.Sprintf("/apis/apps/v1/namespaces/%s/deployments/%s/scale", ref.Namespace, ref.Name)
-	c.call(t, t.Context(), http.MethodPut, path, fmt.Appendf(nil,
-		`{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":%q,"namespace":%q},"spec":{"replicas":%d}}`, ref.Name, ref.Namespace, replicas))
-}
-
 // Delete deletes what is at a path of the API, at once.
 func (c *Cluster) Delete(t testing.TB, path string) {
 	t.Helper()
