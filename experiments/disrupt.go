@@ -117,7 +117,8 @@ func (r *runner) play(ctx context.Context, s Slot, began time.Time, after <-chan
 		if !sleepUntil(ctx, time.Now().Add(s.Plan.Schedule.Duration)) {
 			return nil
 		}
-		r.revertHits(context.WithoutCancel(ctx), newestFirst(hits))
+		mending := context.WithoutCancel(ctx)
+		r.revertHits(mending, newestFirst(hits), r.perished(mending, s.Plan, hits))
 		if stuck, left := r.hits.stuck(hits); left {
 			return fmt.Errorf("fault %q is over, but %s was not proven mended within %s, so nothing more is broken: %s",
 				s.Plan.Name, stuck.Target, FormatDuration(r.e.RevertWithin), stuck.Error)
@@ -266,7 +267,7 @@ func (r *runner) revertAll(ctx context.Context) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.revertHits(context.WithoutCancel(ctx), hits)
+		r.revertHits(context.WithoutCancel(ctx), hits, nil) // to stop is more urgent than to look
 	}()
 	// Each has its own limit; what does not keep to it is left to the watchdog.
 	limit := time.Now().Add(r.mendLimit(len(hits)))
@@ -298,18 +299,48 @@ func laterOf(a, b time.Time) time.Time {
 
 // revertHits mends hits, given newest first: hits on one target in that order,
 // different targets side by side.
-func (r *runner) revertHits(ctx context.Context, hits []Hit) {
-	sideBySide(hits, func(hit Hit) { r.revert(ctx, hit) })
+func (r *runner) revertHits(ctx context.Context, hits []Hit, perished map[string]string) {
+	sideBySide(hits, func(hit Hit) { r.revert(ctx, hit, perished[hit.ID]) })
 }
 
-// revert mends one hit and proves it; it tries again until its time is up.
-func (r *runner) revert(ctx context.Context, hit Hit) {
+// perishedWithin bounds looking whether the harm is still there: reverting must not wait
+// for that.
+const perishedWithin = 2 * time.Second
+
+// perished tells, by the IDs of hits whose time is over, of which the harm was gone
+// already. What cannot be looked at is not told of.
+func (r *runner) perished(ctx context.Context, plan *FaultPlan, hits []Hit) map[string]string {
+	perishable, ok := plan.Fault.(Perishable)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, perishedWithin)
+	defer cancel()
+	var mu sync.Mutex
+	gone := map[string]string{}
+	sideBySide(hits, func(hit Hit) {
+		seen, _, err := bounded(ctx, fmt.Sprintf("fault %q: Perished", plan.Name), func() (string, error) { return perishable.Perished(ctx, hit) })
+		if err == nil && seen != "" {
+			mu.Lock()
+			defer mu.Unlock()
+			gone[hit.ID] = seen
+		}
+	})
+	return gone
+}
+
+// revert mends one hit and proves it; it tries again until its time is up. Perished says
+// of one whose harm was gone before what was seen then.
+func (r *runner) revert(ctx context.Context, hit Hit, perished string) {
 	ctx, cancel := r.mending(ctx)
 	defer cancel()
 	mender := mender{
 		fault:  r.fault(hit.Fault),
 		acting: func() bool { return r.hits.acting(hit.ID) },
 		emit: func(step Step, seen string, state State, err error) {
+			if step == Verified && state == Whole && perished != "" {
+				seen, state = perished+"; now "+seen, Superseded
+			}
 			r.emit(r.hits.step(hit.ID, step, seen, state, err))
 		},
 	}

@@ -66,6 +66,9 @@ type Hit struct {
 	Lasts time.Duration `json:"lasts_ns,omitempty"`
 	// Takes names what bounds how many may be down at once; the hit takes one of each.
 	Takes []Allowance `json:"takes,omitempty"`
+	// Alone tells that what it Holds bears no second hit of this sort at the same time: a
+	// plan in which two would meet is refused.
+	Alone bool `json:"-"`
 	// Pin is what must be the same when a plan is carried out later: what tells the target
 	// from another of its name, what stands there, and what is done to it. Nothing in it
 	// depends on the run.

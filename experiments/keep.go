@@ -42,6 +42,15 @@ type Fleeting interface {
 	Gone(ctx context.Context, hits []Hit) (targets []string, err error)
 }
 
+// A Perishable fault makes something that somebody else may take away while it is on,
+// and that is not missed any more once it is reverted.
+type Perishable interface {
+	Fault
+	// Perished looks, just before a hit is reverted, whether its harm is gone already, and
+	// says what it sees then; it says nothing where the harm is there.
+	Perished(ctx context.Context, h Hit) (seen string, err error)
+}
+
 // A Follower is a fault that can tell what the system makes of a hit: when a killed
 // pod is replaced, and when the new one is ready.
 type Follower interface {

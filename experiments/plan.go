@@ -1,9 +1,12 @@
 package experiments
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -36,7 +39,29 @@ func Plan(ctx context.Context, e *Experiment, run string) (*Blueprint, error) {
 	if err := errors.Join(problems...); err != nil {
 		return blueprint, err
 	}
-	return blueprint, withinAllowances(blueprint.Hits)
+	return blueprint, errors.Join(apart(blueprint.Hits), withinAllowances(blueprint.Hits))
+}
+
+// apart checks that hits which must be alone on what they hold do not meet there.
+func apart(hits [][]Hit) error {
+	alone := map[string][]Hit{}
+	for _, hit := range slices.Concat(hits...) {
+		if hit.Alone {
+			alone[hit.Holds] = append(alone[hit.Holds], hit)
+		}
+	}
+	var problems []error
+	for _, holds := range slices.Sorted(maps.Keys(alone)) {
+		list := alone[holds]
+		slices.SortStableFunc(list, func(a, b Hit) int { return cmp.Compare(a.At, b.At) })
+		for i := 1; i < len(list); i++ {
+			if first, second := list[i-1], list[i]; second.At < first.At+first.Lasts {
+				problems = append(problems, fmt.Errorf("fault %q would change %s %s after the start, while fault %q is on it (%s to %s): it bears one change at a time, as the mark of a change is what undoes it; write after = fault.%s, or choose another target",
+					second.Fault, second.Target, FormatDuration(second.At), first.Fault, FormatDuration(first.At), FormatDuration(first.At+first.Lasts), first.Fault))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // checkProbes asks the probes that can tell beforehand whether they could measure.

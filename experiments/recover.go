@@ -179,6 +179,9 @@ func (r *recovery) emit(hit Hit, step Step, seen string, state State, err error)
 		r.watch(event)
 	}
 	if step == Verified {
+		if state == Superseded {
+			seen = "superseded: " + seen
+		}
 		r.mended[hit.ID] = hit.Target + ": " + seen
 	}
 }

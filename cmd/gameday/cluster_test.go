@@ -300,6 +300,7 @@ metadata: {namespace: %[1]s, name: %[2]s}
 rules:
 - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, create]}
 - {apiGroups: [batch], resources: [jobs], verbs: [get, list, create, patch, delete]}
+- {apiGroups: [batch], resources: [cronjobs], verbs: [list]}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: ["*"]}
 - {apiGroups: [apps], resources: ["*"], verbs: [list]}
 - {apiGroups: [""], resources: [pods], verbs: [list]}

@@ -159,19 +159,19 @@ func budgetName(budget *policyv1.PodDisruptionBudget) string {
 	return fmt.Sprintf("%s%s/%s", budgetPrefix, budget.Namespace, budget.Name)
 }
 
-// oneBudget refuses to evict a pod which several budgets are about, as the Eviction API
-// does always. The allowances are those that taking the pod down takes from.
-func oneBudget(pod string, takes []experiments.Allowance) error {
+// evictable refuses a pod that more than one budget is about, by what taking it down takes
+// from: the Eviction API does not take it, whatever the budgets allow.
+func evictable(pod string, phase corev1.PodPhase, takes []experiments.Allowance) error {
 	var names []string
 	for _, take := range takes {
-		if strings.HasPrefix(take.Of, budgetPrefix) {
-			names = append(names, take.Of)
+		if name, is := strings.CutPrefix(take.Of, budgetPrefix); is {
+			names = append(names, name)
 		}
 	}
-	if len(names) < 2 {
+	if len(names) < 2 || phase != corev1.PodRunning { // no budget holds one that does not run
 		return nil
 	}
-	return fmt.Errorf("%s counts against %s, and the Eviction API never evicts a pod that counts against more than one: narrow their selectors", pod, strings.Join(names, " and "))
+	return fmt.Errorf("pod %s is in %d disruption budgets (%s), and Kubernetes evicts no pod that is in more than one: narrow their selectors, or delete pods by pod_kill", pod, len(names), strings.Join(names, ", "))
 }
 
 // scalingTakes lists what scaling a workload down to a number takes from: the ready
@@ -348,10 +348,8 @@ func (l *ledger) ofEach(ctx context.Context, pods []corev1.Pod) (list []experime
 		if err != nil {
 			return nil, err
 		}
-		if pods[i].Status.Phase == corev1.PodRunning { // of others no budget is asked
-			if err := oneBudget(fmt.Sprintf("pod %s/%s", pods[i].Namespace, pods[i].Name), takes); err != nil {
-				return nil, err
-			}
+		if err := evictable(pods[i].Namespace+"/"+pods[i].Name, pods[i].Status.Phase, takes); err != nil {
+			return nil, err
 		}
 		for _, take := range takes {
 			if !budgets[take.Of] {
@@ -437,8 +435,8 @@ func (p Pods) readyRights() []kube.Right {
 	return list
 }
 
-// readyIn are the sorts of workloads whose ready pods are counted: those that pods of
-// an owner, or of any, can belong to.
+// readyIn are the sorts of workloads that tell how many of their pods are ready, of those
+// that pods of an owner, or of any, can belong to.
 func readyIn(owner string) []kube.Resource {
 	resource, _, err := workload(owner)
 	switch {

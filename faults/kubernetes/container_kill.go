@@ -87,7 +87,7 @@ func (f *ContainerKill) Plan(ctx context.Context, d experiments.Draw) ([]experim
 			}
 		}
 		r.Signal = &signalRecord{Container: status.Name, ID: status.ContainerID, Command: command, Wait: f.Wait}
-		again, err := newHit(r, d, fmt.Sprintf("send SIG%s within its container %s%s", f.Signal, status.Name, hit.Effect), "nothing to undo: the kubelet restarts the container", "")
+		again, err := newHit(r, d, fmt.Sprintf("send SIG%s within its container %s%s", f.Signal, status.Name, hit.Effect), "nothing to undo: "+startsAgain(&pod), "")
 		if err != nil {
 			return nil, err
 		}
@@ -95,6 +95,14 @@ func (f *ContainerKill) Plan(ctx context.Context, d experiments.Draw) ([]experim
 		hits[i] = again
 	}
 	return hits, nil
+}
+
+// startsAgain says what becomes of a container that ends.
+func startsAgain(pod *corev1.Pod) string {
+	if pod.Spec.RestartPolicy == corev1.RestartPolicyNever {
+		return "the pod's restartPolicy is Never, and the container STAYS ENDED"
+	}
+	return "the kubelet restarts the container"
 }
 
 // container finds the status of a container; an empty name means the first.
@@ -123,9 +131,16 @@ func endContainer(ctx context.Context, h experiments.Hit) (experiments.Proof, er
 	if r.Signal == nil {
 		return experiments.Proof{}, fmt.Errorf("the record of hit %s tells of no signal", h.ID)
 	}
+	_, gone, err := r.version(ctx, client) // it may have opted out
+	if err != nil {
+		return experiments.Proof{}, err
+	}
 	seen, ended, err := r.ended(ctx, client)
 	if err != nil {
 		return experiments.Proof{}, err
+	}
+	if gone && !ended {
+		return experiments.Proof{}, fmt.Errorf("%s moved since the plan: it is ending; nothing was done", r.Object)
 	}
 	if ended {
 		return experiments.Proof{}, fmt.Errorf("%s moved since the plan: %s; nothing was done", r.Object, seen)

@@ -112,3 +112,17 @@ func checkCreation(ctx context.Context, h experiments.Hit, resource kube.Resourc
 	}
 	return r.present(ctx, client, resource)
 }
+
+// perishedCreation tells whether the object of a hit is gone: somebody deleted it, or its
+// fuse ended it.
+func perishedCreation(ctx context.Context, h experiments.Hit, resource kube.Resource) (string, error) {
+	r, client, err := readCreation(h)
+	if err != nil {
+		return "", err
+	}
+	ref := resource.In(r.Object.Namespace, r.name())
+	if _, err = client.Raw(ctx, ref); kube.NotFound(err) {
+		return fmt.Sprintf("%s was gone before its time: somebody else deleted it, or its fuse did", ref), nil
+	}
+	return "", err
+}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/gameday-sh/gameday/experiments"
@@ -138,5 +140,29 @@ func TestOnePodOfEachWorkload(t *testing.T) {
 		if len(picked) != 4 || len(owners) != 4 {
 			t.Fatalf("%v: want one of each of four", picked)
 		}
+	}
+}
+
+func TestAPodMustFitEachPatternEvenWhereTwoAreAlike(t *testing.T) {
+	pod := func(name, node string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{NodeName: node}}
+	}
+	for name, it := range map[string]struct {
+		pods  Pods
+		pod   *corev1.Pod
+		takes bool
+	}{
+		"both fit":                   {Pods{Name: "shop-*", Node: "shop-*"}, pod("shop-1", "shop-2"), true},
+		"alike, and the name is not": {Pods{Name: "shop-*", Node: "shop-*"}, pod("stock-1", "shop-2"), false},
+		"alike, and the node is not": {Pods{Name: "shop-*", Node: "shop-*"}, pod("shop-1", "pool-2"), false},
+		"only a name":                {Pods{Name: "shop-*"}, pod("shop-1", "pool-2"), true},
+		"no node yet":                {Pods{Node: "*-2"}, pod("shop-1", ""), false},
+		"no pattern":                 {Pods{}, pod("shop-1", ""), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := it.pods.takes(it.pod); got != it.takes {
+				t.Errorf("taken: %v, want %v", got, it.takes)
+			}
+		})
 	}
 }

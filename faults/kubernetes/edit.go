@@ -136,6 +136,11 @@ func pause(ctx context.Context, try int) error {
 // the object was changed in between; then it reads again. Without steps nothing is
 // done.
 func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(kube.Thing) ([]kube.Op, error)) error {
+	return changeBy(ctx, client, ref, decide, func(ctx context.Context, steps []kube.Op) error { return client.Patch(ctx, ref, steps, nil) })
+}
+
+// changeBy is change with the patch made by a call.
+func changeBy(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(kube.Thing) ([]kube.Op, error), patch func(context.Context, []kube.Op) error) error {
 	var last error
 	for try := range tries {
 		thing, err := client.Raw(ctx, ref)
@@ -148,7 +153,7 @@ func change(ctx context.Context, client *kube.Client, ref kube.Ref, decide func(
 		}
 		guarded := append([]kube.Op{{Op: "test", Path: "/metadata/resourceVersion", Value: thing.Text("metadata", "resourceVersion")}}, steps...)
 		// What is under way is seen through: a change that is cut off may be made or not.
-		last = client.Patch(context.WithoutCancel(ctx), ref, guarded, nil)
+		last = patch(context.WithoutCancel(ctx), guarded)
 		// Where the answer got lost, what is there by now tells whether it was made.
 		if last == nil || !kube.Conflict(last) && !kube.Uncertain(last) {
 			return last
@@ -165,13 +170,62 @@ func (r record) carries(thing kube.Thing) bool {
 	return r.wrote(thing.Text("metadata", "annotations", HitAnnotation))
 }
 
+// bears tells whether what stands in an object is this hit's still: it carries the mark;
+// or somebody took the mark off, as a controller does that writes all annotations anew,
+// and left the value that this hit wrote. The same value from anybody else is theirs.
+func (r record) bears(thing kube.Thing) bool {
+	return r.carries(thing) || thing.Text("metadata", "annotations", HitAnnotation) == "" &&
+		alike(r.Edit.value(thing), r.Edit.To) && !alike(r.Edit.From, r.Edit.To) && r.Edit.written(thing, r.manager())
+}
+
+// manager is the name in which a hit writes its harm: its own.
+func (r record) manager() string { return r.name() }
+
+// written tells whether the field is as a manager wrote it, whoever wrote the rest of the
+// object since: the API server notes that.
+// See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+func (e edit) written(thing kube.Thing, by string) bool {
+	managers, _ := thing.At("metadata", "managedFields").([]any)
+	return slices.ContainsFunc(managers, func(one any) bool {
+		manager, _ := one.(map[string]any)
+		return manager["manager"] == by && e.among(manager["fieldsV1"])
+	})
+}
+
+// among tells whether the field is among those of a manager.
+func (e edit) among(fields any) bool {
+	there := true
+	down := func(key string) {
+		level, _ := fields.(map[string]any)
+		fields, there = level[key], there && level[key] != nil
+	}
+	for _, key := range e.Path {
+		down("f:" + key)
+	}
+	if level, _ := fields.(map[string]any); e.Key == "" || len(level) == 0 {
+		return there // a list that is one's as a whole, such as taints, has no entries here
+	}
+	id, err := json.Marshal(map[string]string{e.Key: e.ID})
+	if err != nil {
+		return false
+	}
+	down("k:" + string(id))
+	if e.Field != "" {
+		down("f:" + e.Field)
+	}
+	return there
+}
+
 // taken says in an error that an object carries the mark of another hit.
-func taken(thing kube.Thing, what string) error {
+func taken(thing kube.Thing, what, ours string) error {
 	// An annotation without the label is a copy that came back: `kubectl rollout undo`
 	// gives a Deployment the annotations of an older replica set.
 	run := thing.Text("metadata", "labels", RunLabel)
 	if run == "" || thing.Text("metadata", "annotations", HitAnnotation) == "" {
 		return nil
+	}
+	if run == ours {
+		return fmt.Errorf("%s carries the mark of another hit of this run: it bears one change at a time; let the faults come one after the other", what)
 	}
 	return fmt.Errorf("%s carries the mark of run %s already: wait for it, or mend it with: gameday recover --cluster", what, run)
 }
@@ -206,7 +260,7 @@ func unmark(thing kube.Thing) []kube.Op {
 // inject makes the edit, with its mark, and reads both back.
 func (r record) injectEdit(ctx context.Context, client *kube.Client, h experiments.Hit) (string, error) {
 	ref := r.Object.ref()
-	err := change(ctx, client, ref, func(thing kube.Thing) ([]kube.Op, error) {
+	err := changeBy(ctx, client, ref, func(thing kube.Thing) ([]kube.Op, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -218,7 +272,12 @@ func (r record) injectEdit(ctx context.Context, client *kube.Client, h experimen
 		}
 		steps, err := mark(thing, r.Run, h)
 		return append(steps, r.Edit.step(thing, r.Edit.To)...), err
+	}, func(ctx context.Context, steps []kube.Op) error {
+		return client.PatchAs(ctx, r.manager(), ref, steps)
 	})
+	if kube.NotFound(err) {
+		return "", fmt.Errorf("%s moved since the plan: it is gone; nothing was done (%w)", r.Object, err)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -226,7 +285,10 @@ func (r record) injectEdit(ctx context.Context, client *kube.Client, h experimen
 	if err != nil {
 		return "", fmt.Errorf("read %s back: %w", r.Object, err)
 	}
-	if now := r.Edit.value(thing); !r.carries(thing) || !alike(now, r.Edit.To) {
+	switch now := r.Edit.value(thing); {
+	case r.bears(thing) && !r.carries(thing):
+		return "", fmt.Errorf("after the change %s without its mark: somebody takes the annotation %s off %s, and it must be able to stay there", r.Edit.words(r.who(thing), now), HitAnnotation, r.Object)
+	case !r.carries(thing) || !alike(now, r.Edit.To):
 		return "", fmt.Errorf("after the change %s: somebody changed it back at once", r.Edit.words(r.who(thing), now))
 	}
 	return r.Edit.words(r.who(thing), r.Edit.To) + r.Edit.was(), nil
@@ -237,7 +299,7 @@ func (r record) unmoved(thing kube.Thing) error {
 	if uid := thing.Text("metadata", "uid"); uid != r.Object.UID {
 		return fmt.Errorf("%s moved since the plan: it is another object by now (UID %s, not %s); nothing was done", r.Object, uid, r.Object.UID)
 	}
-	if err := taken(thing, r.Object.String()); err != nil {
+	if err := taken(thing, r.Object.String(), r.Run); err != nil {
 		return err
 	}
 	if optsOut(thing) {
@@ -253,11 +315,15 @@ func (r record) unmoved(thing kube.Thing) error {
 // the mark off.
 func (r record) revertEdit(ctx context.Context, client *kube.Client) error {
 	err := change(ctx, client, r.Object.ref(), func(thing kube.Thing) ([]kube.Op, error) {
-		if thing.Text("metadata", "uid") != r.Object.UID || !r.carries(thing) {
+		if thing.Text("metadata", "uid") != r.Object.UID {
+			return nil, nil
+		}
+		bare := thing.Text("metadata", "annotations", HitAnnotation) == "" && thing.Text("metadata", "labels", RunLabel) == r.Run
+		if !bare && !r.bears(thing) {
 			return nil, nil
 		}
 		steps := unmark(thing)
-		if alike(r.Edit.value(thing), r.Edit.To) {
+		if r.bears(thing) && alike(r.Edit.value(thing), r.Edit.To) {
 			steps = append(steps, r.Edit.step(thing, r.Edit.From)...)
 		}
 		return steps, nil
@@ -286,6 +352,8 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 		return see(experiments.Superseded, "%s was made anew meanwhile", r.Object)
 	case r.carries(thing):
 		return see(experiments.Harmed, "%s, with the mark of the run", r.Edit.words(r.who(thing), now))
+	case r.bears(thing):
+		return see(experiments.Harmed, "%s as the run left it, though somebody took its mark off", r.Edit.words(r.who(thing), now))
 	}
 	copies, err := r.copies(ctx, client)
 	switch {
@@ -295,6 +363,9 @@ func (r record) checkEdit(ctx context.Context, client *kube.Client) (experiments
 		return see(experiments.Harmed, "%s carries a copy of the mark of %s", copies[0], r.Object)
 	case alike(now, r.Edit.From):
 		return see(experiments.Whole, "%s, as before", r.Edit.words(r.who(thing), now))
+	}
+	if taken(thing, "", "") != nil {
+		return see(experiments.Superseded, "%s, with the mark of another hit", r.Edit.words(r.who(thing), now))
 	}
 	return see(experiments.Superseded, "%s, without the mark of the run: somebody else changed it meanwhile", r.Edit.words(r.who(thing), now))
 }

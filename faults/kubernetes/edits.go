@@ -83,7 +83,7 @@ func planEdit(client *kube.Client, d experiments.Draw, resource kube.Resource, t
 	if optsOut(thing) {
 		return experiments.Hit{}, fmt.Errorf("it bears the annotation %s", ExcludeAnnotation)
 	}
-	if err := taken(thing, pin.String()); err != nil {
+	if err := taken(thing, pin.String(), d.Run); err != nil {
 		return experiments.Hit{}, err
 	}
 	p, err := decide(client, thing)

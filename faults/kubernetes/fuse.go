@@ -173,10 +173,16 @@ func (r record) make(ctx context.Context, client *kube.Client, h experiments.Hit
 	if err != nil {
 		return fmt.Errorf("read %s back: %w", ref, err)
 	}
-	if !r.carries(thing) {
+	if !r.owns(thing) {
 		return fmt.Errorf("%s is there and is not ours", ref)
 	}
 	return nil
+}
+
+// owns tells whether an object of our name is ours. The name is the hit's alone: the
+// label of the run is enough where somebody took the annotation off.
+func (r record) owns(thing kube.Thing) bool {
+	return r.carries(thing) || thing.Text("metadata", "annotations", HitAnnotation) == "" && thing.Text("metadata", "labels", RunLabel) == r.Run
 }
 
 // unmake deletes the object and its fuse. Neither being there counts as done.
@@ -185,8 +191,8 @@ func (r record) unmake(ctx context.Context, client *kube.Client, resource kube.R
 	// The object first: the fuse stays as long as there is something for it to end.
 	for _, ref := range []kube.Ref{resource.In(r.Object.Namespace, r.name()), r.jobRef()} {
 		thing, err := client.Raw(ctx, ref)
-		if err == nil && !r.carries(thing) {
-			return fmt.Errorf("%s bears our name and not our mark: it is left alone", ref)
+		if err == nil && !r.owns(thing) {
+			return fmt.Errorf("%s bears our name, and neither our annotation nor our label: it is left alone; delete it by hand if it is nobody else's", ref)
 		}
 		if err == nil {
 			uid := types.UID(thing.Text("metadata", "uid"))
@@ -203,10 +209,13 @@ func (r record) unmake(ctx context.Context, client *kube.Client, resource kube.R
 func (r record) present(ctx context.Context, client *kube.Client, resource kube.Resource) (experiments.Observation, error) {
 	for _, ref := range []kube.Ref{resource.In(r.Object.Namespace, r.name()), r.jobRef()} {
 		thing, err := client.Raw(ctx, ref)
-		if err == nil && r.carries(thing) {
+		if err == nil {
+			if !r.owns(thing) {
+				return see(experiments.Harmed, "%s is there, and bears neither our annotation nor our label", ref)
+			}
 			return see(experiments.Harmed, "%s is there", ref)
 		}
-		if err != nil && !kube.NotFound(err) {
+		if !kube.NotFound(err) {
 			return unknown(err)
 		}
 	}

@@ -345,6 +345,11 @@ func (*NetworkPartition) Check(ctx context.Context, h experiments.Hit) (experime
 	return checkCreation(ctx, h, kube.NetworkPolicies)
 }
 
+// Perished implements [experiments.Perishable].
+func (*NetworkPartition) Perished(ctx context.Context, h experiments.Hit) (string, error) {
+	return perishedCreation(ctx, h, kube.NetworkPolicies)
+}
+
 // made implements marker.
 func (*NetworkPartition) made(bearer kube.Resource, r record) bool {
 	return r.Creation != nil && (bearer == kube.NetworkPolicies || bearer == kube.Jobs)

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -81,20 +80,20 @@ func (f *NodeDrain) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 			seconds := wholeSeconds(*f.Grace)
 			r.Drain.Grace = &seconds
 		}
-		pods, left, err := r.evictable(ctx, client)
+		on, err := r.evictable(ctx, client)
 		if err != nil {
 			return nil, err
 		}
-		effect := fmt.Sprintf("cordon the node and evict its %s", plural(len(pods), "pod"))
-		if left > 0 {
-			effect += fmt.Sprintf(" (%d in protected namespaces or opted out stay)", left)
+		effect := fmt.Sprintf("cordon the node and evict its %s", plural(len(on.pods), "pod"))
+		if on.left > 0 {
+			effect += fmt.Sprintf(" (%d in protected namespaces or opted out stay)", on.left)
 		}
-		again, err := newHit(r, d, effect, "uncordon it; the pods come back where there is room", editFuse)
+		again, err := newHit(r, d, effect, "uncordon it; "+comeBack(on.pods), editFuse)
 		if err != nil {
 			return nil, err
 		}
-		if again.Takes, err = ledger.ofEach(ctx, pods); err != nil {
-			return nil, err
+		if again.Takes, err = ledger.ofEach(ctx, on.pods); err != nil {
+			return nil, fmt.Errorf("%s cannot be drained: %w", r.Object, err)
 		}
 		hits[i] = again
 	}
@@ -112,42 +111,50 @@ func (f *NodeDrain) Takes(ctx context.Context, hits []experiments.Hit) ([][]expe
 		if r.Drain == nil {
 			return nil, fmt.Errorf("the record of the hit tells of no drain")
 		}
-		pods, _, err := r.evictable(ctx, client)
+		on, err := r.evictable(ctx, client)
 		if err != nil {
 			return nil, err
 		}
-		return ledger.ofEach(ctx, pods)
+		return ledger.ofEach(ctx, on.pods)
 	})
 }
 
-// evictable lists the pods of the node that a drain evicts, and counts those it
-// leaves because they are protected.
-func (r record) evictable(ctx context.Context, client *kube.Client) (pods []corev1.Pod, left int, err error) {
+// onNode is what is on a node that is drained: the pods that a drain evicts, how many it
+// leaves because they are protected, and how many are on their way.
+type onNode struct {
+	pods         []corev1.Pod
+	left, ending int
+}
+
+// evictable looks at the pods of the node.
+func (r record) evictable(ctx context.Context, client *kube.Client) (on onNode, err error) {
 	shelter, err := newShelter(ctx, client, Scope{Kubernetes: &kube.Kubernetes{Protect: r.Drain.Protect, OptIn: r.Drain.OptIn}})
 	if err != nil {
-		return nil, 0, err
+		return on, err
 	}
 	options := metav1.ListOptions{FieldSelector: "spec.nodeName=" + r.Object.Name}
 	err = kube.List(ctx, client, kube.Pods, "", options, func(page *corev1.PodList) error {
 		for _, pod := range page.Items {
 			switch {
 			case strings.HasPrefix(controller(pod.OwnerReferences), "DaemonSet "), pod.Annotations[corev1.MirrorPodAnnotationKey] != "",
-				pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed, pod.DeletionTimestamp != nil:
+				pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed:
+			case pod.DeletionTimestamp != nil:
+				on.ending++
 			default:
 				why, err := shelter.keeps(ctx, &pod)
 				if err != nil {
 					return err
 				}
 				if why != "" {
-					left++
+					on.left++
 					continue
 				}
-				pods = append(pods, pod)
+				on.pods = append(on.pods, pod)
 			}
 		}
 		return nil
-	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { pods, left = nil, 0 })
-	return pods, left, err
+	}, func() *corev1.PodList { return new(corev1.PodList) }, func() { on = onNode{} })
+	return on, err
 }
 
 // Inject cordons the node and evicts its pods, each as soon as its budgets allow.
@@ -166,14 +173,20 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
 	defer cancel()
 	evicted := map[string]bool{}
+	gone := func() string { return cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none") }
 	for {
 		// Calls have deadlines of their own: the limit is for pods that stay, and says so.
-		pods, _, err := r.evictable(ctx, client)
+		on, err := r.evictable(ctx, client)
 		if err != nil {
 			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 		}
+		pods := on.pods
 		if len(pods) == 0 {
-			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it; evicted: %s", seen, cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none"))}, nil
+			ending := ""
+			if on.ending > 0 {
+				ending = fmt.Sprintf(" but %s on the way out", plural(on.ending, "pod"))
+			}
+			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it%s; evicted: %s", seen, ending, gone())}, nil
 		}
 		var waiting error
 		for i := range pods {
@@ -196,8 +209,11 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			if ctx.Err() != nil {
 				return experiments.Proof{}, context.Cause(ctx)
 			}
-			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: after %s it still has %s that a drain evicts (evicted meanwhile: %s)",
-				r.Object, experiments.FormatDuration(r.Drain.Within), plural(len(pods), "pod"), cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none")), waiting)
+			err := fmt.Errorf("drain %s: %s still there after %s; evicted: %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within), gone())
+			if waiting != nil {
+				err = fmt.Errorf("%w; refused at last: %w", err, waiting)
+			}
+			return experiments.Proof{}, err
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

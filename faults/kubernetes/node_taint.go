@@ -58,14 +58,45 @@ func (f *NodeTaint) Plan(ctx context.Context, d experiments.Draw) ([]experiments
 	if err != nil || !f.drives() {
 		return hits, err
 	}
-	takes, err := f.Takes(ctx, hits)
+	client, err := f.Kubernetes.Client()
 	if err != nil {
 		return nil, err
 	}
 	for i := range hits {
-		hits[i].Takes = takes[i]
+		hit := &hits[i]
+		r, err := parse(*hit)
+		if err != nil {
+			return nil, err
+		}
+		var pods []corev1.Pod
+		if pods, hit.Takes, err = f.driven(ctx, client, r); err != nil {
+			return nil, err
+		}
+		hit.Effect += fmt.Sprintf(" and drive out its %s", plural(len(pods), "pod"))
+		if len(pods) > 0 {
+			hit.Undo += "; " + comeBack(pods)
+		}
 	}
 	return hits, nil
+}
+
+// driven lists the pods that the taint makes go from a node, and what that takes from.
+func (f *NodeTaint) driven(ctx context.Context, client *kube.Client, r record) ([]corev1.Pod, []experiments.Allowance, error) {
+	taint := corev1.Taint{Key: f.Key, Value: f.Value, Effect: corev1.TaintEffect(f.Effect)}
+	pods, err := untolerated(ctx, client, Scope{Kubernetes: f.Kubernetes}, r.Object.Name, taint)
+	if err != nil {
+		return nil, nil, err
+	}
+	ledger := drivingLedger(client)
+	var takes []experiments.Allowance
+	for i := range pods {
+		some, err := ledger.of(ctx, &pods[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		takes = append(takes, some...)
+	}
+	return pods, takes, nil
 }
 
 // Takes implements [experiments.Taker]. It fails where a pod has come meanwhile that must
@@ -75,9 +106,9 @@ func (f *NodeTaint) Takes(ctx context.Context, hits []experiments.Hit) ([][]expe
 	if err != nil {
 		return nil, err
 	}
-	taint := corev1.Taint{Key: f.Key, Value: f.Value, Effect: corev1.TaintEffect(f.Effect)}
 	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {
-		return untolerated(ctx, client, Scope{Kubernetes: f.Kubernetes}, r.Object.Name, taint)
+		_, takes, err := f.driven(ctx, client, r)
+		return takes, err
 	})
 }
 

@@ -12,17 +12,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
 )
 
 // A workload that opted out takes its pods with it.
 
 // optedOut reads which workloads of a namespace bear the annotation: "ReplicaSet
-// checkout-7f9c". A replica set is out when its deployment is.
+// checkout-7f9c". A replica set is out when its deployment is, and a job when its cron job is.
 func optedOut(ctx context.Context, client *kube.Client, namespace string) (map[string]bool, error) {
 	out := map[string]bool{}
-	var sets []metav1.ObjectMeta
+	var made []metav1.ObjectMeta // by another workload
 	note := func(kind string) func(metav1.ObjectMeta) {
 		return func(meta metav1.ObjectMeta) {
 			if excluded(meta.Annotations) {
@@ -34,7 +33,7 @@ func optedOut(ctx context.Context, client *kube.Client, namespace string) (map[s
 	if err == nil {
 		err = metas(ctx, client, kube.ReplicaSets, namespace, func(l *appsv1.ReplicaSetList) []appsv1.ReplicaSet { return l.Items }, func(s appsv1.ReplicaSet) metav1.ObjectMeta { return s.ObjectMeta }, func(meta metav1.ObjectMeta) {
 			note("ReplicaSet")(meta)
-			sets = append(sets, metav1.ObjectMeta{Name: meta.Name, OwnerReferences: meta.OwnerReferences})
+			made = append(made, metav1.ObjectMeta{Name: "ReplicaSet " + meta.Name, OwnerReferences: meta.OwnerReferences})
 		})
 	}
 	if err == nil {
@@ -44,11 +43,17 @@ func optedOut(ctx context.Context, client *kube.Client, namespace string) (map[s
 		err = metas(ctx, client, kube.DaemonSets, namespace, func(l *appsv1.DaemonSetList) []appsv1.DaemonSet { return l.Items }, func(s appsv1.DaemonSet) metav1.ObjectMeta { return s.ObjectMeta }, note("DaemonSet"))
 	}
 	if err == nil {
-		err = metas(ctx, client, kube.Jobs, namespace, func(l *batchv1.JobList) []batchv1.Job { return l.Items }, func(j batchv1.Job) metav1.ObjectMeta { return j.ObjectMeta }, note("Job"))
+		err = metas(ctx, client, kube.Jobs, namespace, func(l *batchv1.JobList) []batchv1.Job { return l.Items }, func(j batchv1.Job) metav1.ObjectMeta { return j.ObjectMeta }, func(meta metav1.ObjectMeta) {
+			note("Job")(meta)
+			made = append(made, metav1.ObjectMeta{Name: "Job " + meta.Name, OwnerReferences: meta.OwnerReferences})
+		})
 	}
-	for _, set := range sets {
-		if out[controller(set.OwnerReferences)] {
-			out["ReplicaSet "+set.Name] = true
+	if err == nil {
+		err = metas(ctx, client, kube.CronJobs, namespace, func(l *batchv1.CronJobList) []batchv1.CronJob { return l.Items }, func(j batchv1.CronJob) metav1.ObjectMeta { return j.ObjectMeta }, note("CronJob"))
+	}
+	for _, one := range made {
+		if out[controller(one.OwnerReferences)] {
+			out[one.Name] = true
 		}
 	}
 	return out, err
@@ -77,7 +82,7 @@ func metas[T any, L any, P interface {
 // optOutRights are needed to see which workloads opted out.
 func optOutRights(namespace string) []kube.Right {
 	var list []kube.Right
-	for _, r := range []kube.Resource{kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.DaemonSets, kube.Jobs} {
+	for _, r := range []kube.Resource{kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.DaemonSets, kube.Jobs, kube.CronJobs} {
 		list = append(list, kube.Right{Verb: "list", Resource: r, Namespace: namespace, Why: "see which workloads opted out"})
 	}
 	return list
@@ -172,9 +177,9 @@ func shelterRights() []kube.Right {
 		kube.Right{Verb: "list", Resource: kube.Pods, Why: "find the pods of the node"})
 }
 
-// untolerated refuses a taint that would drive out pods which must stay, and gives what
-// driving out the others takes.
-func untolerated(ctx context.Context, client *kube.Client, scope Scope, node string, taint corev1.Taint) ([]experiments.Allowance, error) {
+// untolerated lists the pods of a node that a taint would drive out, and refuses it where
+// some of them must stay.
+func untolerated(ctx context.Context, client *kube.Client, scope Scope, node string, taint corev1.Taint) ([]corev1.Pod, error) {
 	shelter, err := newShelter(ctx, client, scope)
 	if err != nil {
 		return nil, err
@@ -193,8 +198,6 @@ func untolerated(ctx context.Context, client *kube.Client, scope Scope, node str
 	if err != nil {
 		return nil, err
 	}
-	ledger := drivingLedger(client)
-	var takes []experiments.Allowance
 	var kept []string
 	for i := range pods {
 		why, err := shelter.keeps(ctx, &pods[i])
@@ -203,18 +206,12 @@ func untolerated(ctx context.Context, client *kube.Client, scope Scope, node str
 		}
 		if why != "" {
 			kept = append(kept, fmt.Sprintf("pod %s/%s (%s)", pods[i].Namespace, pods[i].Name, why))
-			continue
 		}
-		some, err := ledger.of(ctx, &pods[i])
-		if err != nil {
-			return nil, err
-		}
-		takes = append(takes, some...)
 	}
 	if len(kept) > 0 {
 		return nil, fmt.Errorf("a taint with NoExecute would drive out what must stay: %s; choose another node or another effect", strings.Join(kept, ", "))
 	}
-	return takes, nil
+	return pods, nil
 }
 
 // tolerated tells whether a toleration is for a taint, as Kubernetes says it. One for

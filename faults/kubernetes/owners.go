@@ -19,8 +19,8 @@ func uidOf(ctx context.Context, client *kube.Client, ref kube.Ref) (string, erro
 	return thing.Text("metadata", "uid"), nil
 }
 
-// replicaSetsOf lists the UIDs of a deployment's replica sets.
-func replicaSetsOf(ctx context.Context, client *kube.Client, namespace, deployment string) (map[string]bool, error) {
+// replicaSetsOf lists the UIDs of the replica sets of a deployment, by its UID.
+func replicaSetsOf(ctx context.Context, client *kube.Client, namespace, name, deployment string) (map[string]bool, error) {
 	uids := map[string]bool{}
 	err := kube.List(ctx, client, kube.ReplicaSets, namespace, metav1.ListOptions{}, func(page *appsv1.ReplicaSetList) error {
 		for _, set := range page.Items {
@@ -33,7 +33,7 @@ func replicaSetsOf(ctx context.Context, client *kube.Client, namespace, deployme
 		return nil
 	}, func() *appsv1.ReplicaSetList { return new(appsv1.ReplicaSetList) }, func() { clear(uids) })
 	if err == nil && len(uids) == 0 {
-		err = fmt.Errorf("deployment %s/%s: %w", namespace, deployment, errNothingOwned)
+		err = fmt.Errorf("%s: %w", kube.Deployments.In(namespace, name), errNothingOwned)
 	}
 	return uids, err
 }

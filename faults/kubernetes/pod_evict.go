@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,7 +52,11 @@ func (f *PodEvict) Plan(ctx context.Context, d experiments.Draw) ([]experiments.
 		return nil, err
 	}
 	for _, hit := range hits {
-		if err := oneBudget(hit.Target, hit.Takes); err != nil {
+		r, err := parse(hit)
+		if err != nil {
+			return nil, err
+		}
+		if err := evictable(r.Object.Namespace+"/"+r.Object.Name, corev1.PodPhase(f.Phase), hit.Takes); err != nil {
 			return nil, err
 		}
 	}

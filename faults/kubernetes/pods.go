@@ -181,7 +181,7 @@ func (p Pods) choose(ctx context.Context, client *kube.Client, d experiments.Dra
 // words repeat the selection for an error.
 func (p Pods) words() string {
 	var parts []string
-	for _, part := range []struct{ name, value string }{{"selector", p.Selector}, {"field_selector", p.FieldSelector}, {"name", p.Name}, {"owner", p.Owner}, {"node", p.Node}} {
+	for _, part := range []struct{ name, value string }{{"selector", p.Selector}, {"field_selector", p.FieldSelector}, {"name", p.Name}, {"owner", p.Owner}, {"node", p.Node}, {"opt_in", p.OptIn}} {
 		if part.value != "" {
 			parts = append(parts, fmt.Sprintf("%s %q", part.name, part.value))
 		}
@@ -294,12 +294,17 @@ func (p Pods) takes(pod *corev1.Pod) bool {
 			return false
 		}
 	}
-	for pattern, text := range map[string]string{p.Name: pod.Name, p.Node: pod.Spec.NodeName} {
-		if matches, err := path.Match(pattern, text); pattern != "" && (err != nil || !matches) {
-			return false
-		}
+	// One after the other: as the keys of a map, two patterns that are alike would be one.
+	if !fits(p.Name, pod.Name) || !fits(p.Node, pod.Spec.NodeName) {
+		return false
 	}
 	return time.Since(pod.CreationTimestamp.Time) >= p.MinAge
+}
+
+// fits tells whether a name is of a pattern; an empty pattern is of any.
+func fits(pattern, name string) bool {
+	matches, err := path.Match(pattern, name)
+	return pattern == "" || err == nil && matches
 }
 
 func ownName() string {
@@ -336,7 +341,7 @@ func (p Pods) ownedBy(ctx context.Context, client *kube.Client, namespace string
 	}
 	uids := map[string]bool{uid: true}
 	if resource == kube.Deployments {
-		uids, err = replicaSetsOf(ctx, client, namespace, uid)
+		uids, err = replicaSetsOf(ctx, client, namespace, name, uid)
 		if err != nil {
 			return nil, err
 		}

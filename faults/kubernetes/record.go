@@ -78,6 +78,7 @@ func newHit(r record, d experiments.Draw, effect, undo, fuse string) (experiment
 		Target: r.Object.String(),
 		Holds:  fmt.Sprintf("kubernetes %s %s", r.Reach.Server, r.Object),
 		Effect: effect, Undo: undo, Fuse: fuse, Spec: spec, Pin: r.pin(),
+		Alone: r.Edit != nil, // an object has room for one mark
 	}, nil
 }
 

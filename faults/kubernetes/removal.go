@@ -92,6 +92,21 @@ func comesBack(pod *corev1.Pod) string {
 	return "the pod belongs to no workload and STAYS GONE"
 }
 
+// comeBack says what becomes of the pods of a node that have to go.
+func comeBack(pods []corev1.Pod) string {
+	var bare []string
+	for i := range pods {
+		if controller(pods[i].OwnerReferences) == "" {
+			bare = append(bare, pods[i].Namespace+"/"+pods[i].Name)
+		}
+	}
+	text := "the pods come back where there is room"
+	if len(bare) > 0 {
+		text += ", but not these, which belong to no workload and STAY GONE: " + several(bare)
+	}
+	return text
+}
+
 func controllerUID(owners []metav1.OwnerReference) string {
 	for _, owner := range owners {
 		if owner.Controller != nil && *owner.Controller {

@@ -112,6 +112,11 @@ func (*ResourceQuota) Check(ctx context.Context, h experiments.Hit) (experiments
 	return checkCreation(ctx, h, kube.ResourceQuotas)
 }
 
+// Perished implements [experiments.Perishable].
+func (*ResourceQuota) Perished(ctx context.Context, h experiments.Hit) (string, error) {
+	return perishedCreation(ctx, h, kube.ResourceQuotas)
+}
+
 // made implements marker.
 func (*ResourceQuota) made(bearer kube.Resource, r record) bool {
 	return r.Creation != nil && (bearer == kube.ResourceQuotas || bearer == kube.Jobs)

@@ -99,16 +99,24 @@ func (f *RolloutRestart) Plan(ctx context.Context, d experiments.Draw) ([]experi
 			problems = append(problems, fmt.Errorf("%s is paused: no rollout would begin; resume it first", resource.In(space.Name, name)))
 			continue
 		}
+		if err := rolls(thing); err != nil {
+			problems = append(problems, fmt.Errorf("%s %w", resource.In(space.Name, name), err))
+			continue
+		}
 		generation, err := number(thing.At("metadata", "generation"), 0)
 		if err != nil {
 			problems = append(problems, err)
 			continue
 		}
+		effect := "restart all pods by a rollout"
+		if thing.Text("spec", "strategy", "type") == "Recreate" {
+			effect = "restart all pods at once, as the strategy Recreate of its rollouts says"
+		}
 		hit, err := newHit(record{
 			Reach:   client.Reach(),
 			Object:  pinned(resource, space.Name, name, thing.Text("metadata", "uid")),
 			Restart: &restartRecord{Generation: generation, Before: thing.Text("spec", "template", "metadata", "annotations", restartAnnotation)},
-		}, d, "restart all pods by a rollout", "nothing to undo: the rollout ends by itself", "")
+		}, d, effect, "nothing to undo: the rollout ends by itself", "")
 		problems = append(problems, err)
 		hits = append(hits, hit)
 	}
@@ -132,6 +140,33 @@ func (f *RolloutRestart) Takes(ctx context.Context, hits []experiments.Hit) ([][
 		}
 		return nil, wholeCrew(ctx, client, thing)
 	})
+}
+
+// rolls refuses a workload of which a restart would replace no pod, though it takes the
+// annotation: the fault would look as if it had been done.
+func rolls(thing kube.Thing) error {
+	replicas, err := number(thing.At("spec", "replicas"), 1) // a daemon set has no number
+	if err != nil {
+		return err
+	}
+	nodes, err := number(thing.At("status", "desiredNumberScheduled"), 1) // only a daemon set has it
+	if err != nil {
+		return err
+	}
+	if replicas == 0 || nodes == 0 {
+		return errors.New("is to have 0 pods: there is none to restart")
+	}
+	if thing.Text("spec", "updateStrategy", "type") == "OnDelete" {
+		return errors.New("has the update strategy OnDelete: no pod would be replaced until somebody deletes it; use pod_kill")
+	}
+	kept, err := number(thing.At("spec", "updateStrategy", "rollingUpdate", "partition"), 0)
+	if err != nil {
+		return err
+	}
+	if kept >= replicas {
+		return fmt.Errorf("keeps its first %s back from updates (updateStrategy.rollingUpdate.partition) and has %d: none would be replaced", plural(kept, "pod"), replicas)
+	}
+	return nil
 }
 
 // stamp is the value of the annotation: unique to the hit, so that a try whose answer

@@ -1,14 +1,13 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
-	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
@@ -48,142 +47,10 @@ func TestProtectedNamespacesAreRefused(t *testing.T) {
 	refuses(t, killing(k, many(1), namespace+"-gone"), "not found")
 }
 
-func TestANamespaceOptsOutOrMustOptIn(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace := c.Namespace(t)
-	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "checkout", Replicas: 1})
-	ref := kube.Namespaces.In("", namespace)
-	free, careful := c.Connection(t), c.Connection(t, func(k *kube.Kubernetes) { k.OptIn = "gameday.sh/allow=true" })
-	refuses(t, killing(careful, many(1), namespace), "does not bear the label gameday.sh/allow=true")
-	c.Merge(t, ref, `{"metadata":{"labels":{"gameday.sh/allow":"yes"}}}`)
-	refuses(t, killing(careful, many(1), namespace), "does not bear the label gameday.sh/allow=true")
-	c.Merge(t, ref, `{"metadata":{"labels":{"gameday.sh/allow":"true"}}}`)
-	planFor(t, killing(careful, many(1), namespace))
-	c.Merge(t, ref, `{"metadata":{"annotations":{"gameday.sh/exclude":""}}}`)
-	refuses(t, killing(careful, many(1), namespace), "it bears the annotation gameday.sh/exclude") // also what opted in
-	refuses(t, killing(free, many(1), namespace), "it bears the annotation gameday.sh/exclude")
-	c.Merge(t, ref, `{"metadata":{"annotations":{"gameday.sh/exclude":"false"}}}`)
-	planFor(t, killing(free, many(1), namespace))
-}
-
-func TestWhatOptedOutIsLeftOutBeforeTheDraw(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace := c.Namespace(t)
-	k := c.Connection(t)
-	c.Deployment(t, namespace, "checkout", 3)
-	c.Make(t, "StatefulSet", namespace, clustertest.Workload{Name: "stock", Replicas: 2})
-	kill := func(n int) *PodKill { return killing(k, many(n), namespace) }
-	planFor(t, kill(5))
-	refuses(t, kill(6), "6 of pods in "+namespace+", in phase Running are asked for, and only 5 match: fewer targets than asked is an error")
-
-	pod := c.Pods(t, namespace, "checkout")[1].Text("metadata", "name")
-	c.Merge(t, kube.Pods.In(namespace, pod), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(5), "only 4 match")
-	for _, hit := range planFor(t, kill(4)) {
-		if strings.Contains(hit.Target, pod) {
-			t.Errorf("%s opted out and would be hit", pod)
-		}
-	}
-	// A pod that opts out after the plan is not hit either.
-	hit := planFor(t, &PodKill{Pods: Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Name: "stock-0", Phase: "any"}})[0]
-	c.Merge(t, kube.Pods.In(namespace, "stock-0"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	if _, err := new(PodKill).Inject(t.Context(), hit); err == nil || !strings.Contains(err.Error(), "by now; nothing was done") {
-		t.Errorf("a pod that opted out was hit: %v", err)
-	}
-
-	// A change to its workload would not pass a pod by.
-	scaled := &DeploymentScale{Scope: Scope{Kubernetes: k, Namespace: namespace}, Workload: "deployment/checkout", Replicas: new(int)}
-	restarted := &RolloutRestart{Scope: Scope{Kubernetes: k, Namespace: namespace}, Workload: "deployment/checkout"}
-	refuses(t, scaled, "its pod "+pod+" bears the annotation gameday.sh/exclude")
-	refuses(t, restarted, "its pod "+pod+" bears the annotation gameday.sh/exclude")
-	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "shy", Replicas: 1, Annotations: `{gameday.sh/exclude: "true"}`})
-	refuses(t, &DeploymentScale{Scope: scaled.Scope, Workload: "deployment/shy", Replicas: new(int)}, "its pods bear the annotation gameday.sh/exclude, by its template")
-	refuses(t, &RolloutRestart{Scope: scaled.Scope, Workload: "deployment/shy"}, "its pods bear the annotation gameday.sh/exclude, by its template")
-	c.Merge(t, kube.Pods.In(namespace, pod), `{"metadata":{"annotations":{"gameday.sh/exclude":null}}}`)
-	scaling, restarting := planFor(t, scaled)[0], planFor(t, restarted)[0]
-
-	// A workload that opts out takes all of its pods with it, and is not changed itself.
-	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(4), "only 3 match")
-	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`)
-	refuses(t, kill(1), "no pods in "+namespace+", in phase Running matches; these match too, and are left alone as they bear the annotation gameday.sh/exclude: ReplicaSet checkout-[0-9a-f]+ of namespace "+namespace)
-	refuses(t, scaled, "it bears the annotation gameday.sh/exclude")
-	if _, err := scaled.Inject(t.Context(), scaling); err == nil || !strings.Contains(err.Error(), "by now; nothing was done") {
-		t.Errorf("a deployment that opted out after the plan was scaled: %v", err)
-	}
-	if _, err := restarted.Inject(t.Context(), restarting); err == nil || !strings.Contains(err.Error(), "by now; nothing was done") {
-		t.Errorf("a deployment that opted out after the plan was restarted: %v", err)
-	}
-	refuses(t, &NetworkPartition{Scope: Scope{Kubernetes: k, Namespace: namespace}, Direction: "both", Fuse: time.Minute}, "bears the annotation gameday.sh/exclude, and a policy")
-	refuses(t, &ResourceQuota{Scope: Scope{Kubernetes: k, Namespace: namespace}, Fuse: time.Minute}, "Deployment checkout, ReplicaSet checkout-[0-9a-f]+, StatefulSet stock")
-	refuses(t, restarted, "it bears the annotation gameday.sh/exclude")
-}
-
-// Somebody may say "hands off" at any time until it is the turn of what was planned.
-func TestWhatOptsOutAfterThePlanIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace := c.Namespace(t)
-	scope := Scope{Kubernetes: c.Connection(t), Namespace: namespace}
-	c.Deployment(t, namespace, "checkout", 3)
-	pods := Pods{Scope: scope, Selector: "app=checkout", Phase: "Running", Share: many(1)}
-	faults := map[string]experiments.Taker{
-		"pod_kill":          &PodKill{Pods: pods},
-		"pod_evict":         &PodEvict{Pods: pods},
-		"pod_failure":       &PodFailure{Pods: pods},
-		"deployment_scale":  &DeploymentScale{Scope: scope, Workload: "deployment/checkout", Replicas: new(int)},
-		"rollout_restart":   &RolloutRestart{Scope: scope, Workload: "deployment/checkout"},
-		"network_partition": &NetworkPartition{Scope: scope, Direction: "both", Fuse: time.Minute},
-		"resource_quota":    &ResourceQuota{Scope: scope, Fuse: time.Minute},
-	}
-	plans := map[string][]experiments.Hit{}
-	for kind, f := range faults {
-		plans[kind] = planFor(t, f)
-	}
-	tell := func(what, wrong string, kinds ...string) {
-		t.Helper()
-		for _, kind := range kinds {
-			switch _, err := faults[kind].Takes(t.Context(), plans[kind]); {
-			case wrong == "" && err != nil:
-				t.Errorf("%s, when %s: %v", kind, what, err)
-			case wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong)):
-				t.Errorf("%s, when %s: %v, want %q", kind, what, err, wrong)
-			}
-		}
-	}
-	all := slices.Collect(maps.Keys(faults))
-	out, in := `{"metadata":{"annotations":{"gameday.sh/exclude":"true"}}}`, `{"metadata":{"annotations":{"gameday.sh/exclude":null}}}`
-	tell("nothing has changed", "", all...)
-	c.Merge(t, kube.Namespaces.In("", namespace), out)
-	tell("the namespace opted out", "nothing was done, as by now: namespace "+namespace+" is not touched: it bears the annotation gameday.sh/exclude", all...)
-	c.Merge(t, kube.Namespaces.In("", namespace), in)
-	for _, pod := range c.Pods(t, namespace, "checkout") {
-		c.Merge(t, kube.Pods.In(namespace, pod.Text("metadata", "name")), out)
-	}
-	tell("the pods opted out", "bears the annotation gameday.sh/exclude", "pod_kill", "pod_evict", "pod_failure", "deployment_scale", "rollout_restart", "network_partition")
-	for _, pod := range c.Pods(t, namespace, "checkout") {
-		c.Merge(t, kube.Pods.In(namespace, pod.Text("metadata", "name")), in)
-	}
-	tell("nobody is out any more", "", all...)
-	// What its injection patches is looked at then.
-	c.Merge(t, kube.Deployments.In(namespace, "checkout"), out)
-	tell("the workload opted out", "bear", "pod_kill", "pod_evict", "pod_failure", "network_partition", "resource_quota")
-}
-
-func TestAPodMustOptIn(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace := c.Namespace(t)
-	k := c.Connection(t)
-	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "plain", Replicas: 1})
-	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "willing", Replicas: 1, Annotations: `{gameday.sh/allow: "true"}`})
-	kill := killing(k, Share{All: true}, namespace)
-	kill.OptIn = "gameday.sh/allow=true"
-	hits := planFor(t, kill)
-	if len(hits) != 1 || !strings.Contains(hits[0].Target, "/willing-") {
-		t.Errorf("%v", hits)
+func TestAContainerThatIsNotStartedAgainIsToldBefore(t *testing.T) {
+	never, always := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever}}, &corev1.Pod{}
+	if words := startsAgain(never) + "; " + startsAgain(always); words != "the pod's restartPolicy is Never, and the container STAYS ENDED; the kubelet restarts the container" {
+		t.Error(words)
 	}
 }
 
@@ -252,6 +119,40 @@ func TestANodeIsEmptiedOfWhatMayBeTouchedOnly(t *testing.T) {
 	}
 }
 
+// What comes back and what does not is told before, and what has not ended yet after.
+func TestADrainTellsOfPodsThatStayGoneOrAreStillEnding(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace, node := c.Namespace(t), c.Node(t)
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, namespace: %s, finalizers: [somebody/elses]}
+spec: {nodeName: %s, terminationGracePeriodSeconds: 1, containers: [{name: shop, image: none}]}
+`, namespace, node))
+	bare := kube.Pods.In(namespace, "bare")
+	c.Await(t, "the pod to run", func() bool { return c.Read(t, bare).Text("status", "phase") == "Running" })
+	nodes := Nodes{Kubernetes: c.Connection(t), Node: node}
+	gone := "the pods come back where there is room, but not these, which belong to no workload and STAY GONE: " + namespace + "/bare"
+
+	taint := planFor(t, &NodeTaint{Nodes: nodes, Key: "drill", Effect: "NoExecute"})[0]
+	if !strings.HasSuffix(taint.Effect, "drill:NoExecute (1 of 1) and drive out its 1 pod") || taint.Undo != "take the taint drill:NoExecute off; "+gone {
+		t.Errorf("%s; %s", taint.Effect, taint.Undo)
+	}
+	drain := planFor(t, &NodeDrain{Nodes: nodes, Within: time.Minute})[0]
+	if drain.Undo != "uncordon it; "+gone {
+		t.Errorf("%s", drain.Undo)
+	}
+	proof, err := new(NodeDrain).Inject(t.Context(), drain)
+	if want := "no pod that a drain evicts is left on it but 1 pod on the way out; evicted: " + namespace + "/bare"; err != nil || !strings.HasSuffix(proof.Seen, want) {
+		t.Errorf("%v, %v, want %q", proof, err, want)
+	}
+	c.Merge(t, bare, `{"metadata":{"finalizers":null}}`)
+	if err := new(NodeDrain).Revert(t.Context(), drain); err != nil {
+		t.Fatal(err)
+	}
+}
+
 const pdb = `
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -313,6 +214,7 @@ func TestWhatMustStayStaysWhateverRunsTogether(t *testing.T) {
 		"scaled down and killed":        {[]experiments.Fault{scale("stock", 1), kill("stock", 1, 1)}, "would take 3 (of fault \"f1\", \"f2\")"},
 		"scaled below a budget":         {[]experiments.Fault{scale("checkout", 1)}, "disruption budget " + namespace + "/checkout allows 1 to be down at once, and 1 hit would take 2"},
 		"scaled within a budget":        {[]experiments.Fault{scale("checkout", 2)}, ""},
+		"scaled twice":                  {[]experiments.Fault{scale("stock", 2), scale("stock", 4)}, "fault \"f2\" would change deployment " + namespace + "/stock 0s after the start, while fault \"f1\" is on it (0s to 1m)"},
 		"scaled up":                     {[]experiments.Fault{scale("checkout", 9), kill("checkout", 1, 1)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,6 +224,70 @@ func TestWhatMustStayStaysWhateverRunsTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestADeploymentWithoutPodsIsCalledByItsName(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: held, namespace: %s}
+spec:
+  paused: true
+  selector: {matchLabels: {app: held}}
+  template: {metadata: {labels: {app: held}}, spec: {containers: [{name: shop, image: none}]}}
+`, namespace))
+	kill := killing(c.Connection(t), many(1), namespace)
+	kill.Owner = "deployment/held"
+	refuses(t, kill, "^deployment "+namespace+"/held: it owns no replica set")
+}
+
+// A daemon set counts its ready pods too.
+func TestSomePodsOfADaemonSetMustStay(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Make(t, "DaemonSet", namespace, clustertest.Workload{Name: "agent", Replicas: 1, Node: c.Node(t)})
+	kill := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: c.Connection(t), Namespace: namespace}, Phase: "Running", Share: Share{All: true}, MinReady: 1}}
+	want := "DaemonSet " + namespace + "/agent allows 0 to be down at once, and 1 hit would take 1 (of fault \"f1\"): 1 of its pods are ready and 1 must stay"
+	for _, owner := range []string{"", "daemonset/agent"} {
+		kill.Owner = owner
+		if err := together(t, kill); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("owner %q: %v\nwant %q", owner, err, want)
+		}
+	}
+	kill.MinReady = 0
+	if err := together(t, kill); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARestartThatWouldReplaceNoPodIsRefused(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Shared(t)
+	namespace := c.Namespace(t)
+	c.Deployment(t, namespace, "checkout", 1)
+	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"spec":{"replicas":0}}`)
+	c.Make(t, "StatefulSet", namespace, clustertest.Workload{Name: "stock", Replicas: 2})
+	restart := &RolloutRestart{Scope: Scope{Kubernetes: c.Connection(t), Namespace: namespace}, Workload: "deployment/checkout"}
+	refuses(t, restart, "deployment "+namespace+"/checkout is to have 0 pods: there is none to restart")
+	c.Merge(t, kube.Deployments.In(namespace, "checkout"), `{"spec":{"replicas":1,"strategy":{"type":"Recreate","rollingUpdate":null}}}`)
+	if hit := planFor(t, restart)[0]; !strings.Contains(hit.Effect, "all pods at once") {
+		t.Errorf("%s", hit.Effect)
+	}
+	restart.Workload = "statefulset/stock"
+	planFor(t, restart)
+	for strategy, want := range map[string]string{
+		`{"type":"OnDelete","rollingUpdate":null}`:                 "statefulset " + namespace + "/stock has the update strategy OnDelete: no pod would be replaced until somebody deletes it",
+		`{"type":"RollingUpdate","rollingUpdate":{"partition":2}}`: "stock keeps its first 2 pods back from updates .* and has 2: none would be replaced",
+	} {
+		c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"spec":{"updateStrategy":`+strategy+`}}`)
+		refuses(t, restart, want)
+	}
+	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"spec":{"updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"partition":1}}}}`)
+	planFor(t, restart)
 }
 
 func TestADrainThatABudgetBlocksIsRefusedByName(t *testing.T) {
@@ -345,7 +311,7 @@ func TestADrainThatABudgetBlocksIsRefusedByName(t *testing.T) {
 	// The Eviction API has no answer for a pod with two.
 	c.Apply(t, strings.Replace(fmt.Sprintf(pdb, "checkout-too", namespace, "minAvailable: 0"), "app: checkout-too", "app: checkout", 1))
 	for name, f := range map[string]experiments.Fault{"drain": drain, "evict": &PodEvict{Pods: Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Selector: "app=checkout", Phase: "Running"}}} {
-		if err := together(t, f); err == nil || !strings.Contains(err.Error(), "counts against "+budgetPrefix+namespace+"/checkout and "+budgetPrefix+namespace+"/checkout-too, and the Eviction API never evicts") {
+		if err := together(t, f); err == nil || !strings.Contains(err.Error(), "is in 2 disruption budgets ("+namespace+"/checkout, "+namespace+"/checkout-too), and Kubernetes evicts no pod that is in more than one") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -355,7 +321,7 @@ func TestADrainThatABudgetBlocksIsRefusedByName(t *testing.T) {
 	hit := planFor(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: 2 * time.Second})[0]
 	before := clustertest.Text(c.Read(t, kube.Nodes.In("", node)))
 	_, err = new(NodeDrain).Inject(t.Context(), hit)
-	if err == nil || !strings.Contains(err.Error(), "after 2s it still has 2 pods that a drain evicts (evicted meanwhile: none)") || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod") {
+	if err == nil || !strings.Contains(err.Error(), "2 pods still there after 2s; evicted: none; refused at last: ") || !strings.Contains(err.Error(), "a PodDisruptionBudget does not allow the eviction of pod") {
 		t.Errorf("%v", err)
 	}
 	if err := new(NodeDrain).Revert(t.Context(), hit); err != nil {
@@ -397,167 +363,24 @@ func TestAnEvictionKeepsToBudgets(t *testing.T) {
 	}
 }
 
-func TestSomebodyElsesChangeIsKeptAndTold(t *testing.T) {
+// Kubernetes evicts no pod that is in several budgets, however much they allow.
+func TestAnEvictionThatSeveralBudgetsAreAboutIsRefusedByTheirNames(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Shared(t)
-	namespace, node := c.Namespace(t), c.Node(t)
+	namespace, k := c.Namespace(t), c.Connection(t)
 	c.Deployment(t, namespace, "checkout", 3)
-	k := c.Connection(t)
-	one := 1
-	for name, it := range map[string]struct {
-		fault experiments.Fault
-		ref   kube.Ref
-		moved string
-		path  []string
-		now   string
-	}{
-		"a scale": {&DeploymentScale{Scope: Scope{Kubernetes: k, Namespace: namespace}, Workload: "deployment/checkout", Replicas: &one},
-			kube.Deployments.In(namespace, "checkout"), `{"spec":{"replicas":5}}`, []string{"spec", "replicas"}, "5"},
-		"a taint": {&NodeTaint{Nodes: Nodes{Kubernetes: k, Node: node}, Key: "drill", Effect: "NoSchedule"},
-			kube.Nodes.In("", node), `{"spec":{"taints":[{"key":"drill","effect":"PreferNoSchedule"}]}}`, []string{"spec", "taints"}, "[map[effect:PreferNoSchedule key:drill]]"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			hit := planFor(t, it.fault)[0]
-			if _, err := it.fault.Inject(t.Context(), hit); err != nil {
-				t.Fatal(err)
-			}
-			c.Merge(t, it.ref, it.moved)
-			if err := it.fault.Revert(t.Context(), hit); err != nil {
-				t.Fatal(err)
-			}
-			seen, err := it.fault.Check(t.Context(), hit)
-			if err != nil || seen.State != experiments.Superseded || !strings.Contains(seen.Seen, "somebody else changed it meanwhile") {
-				t.Errorf("%+v, %v", seen, err)
-			}
-			thing := c.Read(t, it.ref)
-			if now := fmt.Sprint(thing.At(it.path...)); now != it.now {
-				t.Errorf("it reads %s, want theirs: %s", now, it.now)
-			}
-			if thing.Text("metadata", "annotations", HitAnnotation) != "" || thing.Text("metadata", "labels", RunLabel) != "" {
-				t.Error("the mark is still on it")
-			}
-		})
-	}
-}
-
-// Two hits want one object: the second is refused and touches nothing.
-func TestAnObjectThatIsMarkedIsRefusedToOthers(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace := c.Namespace(t)
-	c.Deployment(t, namespace, "checkout", 3)
-	one, two := 1, 2
-	scope := Scope{Kubernetes: c.Connection(t), Namespace: namespace}
-	first := &DeploymentScale{Scope: scope, Workload: "deployment/checkout", Replicas: &one}
-	second := &DeploymentScale{Scope: scope, Workload: "deployment/checkout", Replicas: &two}
-	early := planFor(t, second)[0]
-	r, _, err := read(early)
-	if err != nil {
-		t.Fatal(err)
-	}
-	early, err = newHit(r, experiments.Draw{Run: "another-run", Fault: "it", Round: 1}, early.Effect, early.Undo, early.Fuse)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hit := planFor(t, first)[0]
-	if _, err := first.Inject(t.Context(), hit); err != nil {
-		t.Fatal(err)
-	}
-	during := clustertest.Text(c.Read(t, kube.Deployments.In(namespace, "checkout")))
-	refuses(t, second, "carries the mark of run "+testRun+" already")
-	if _, err := second.Inject(t.Context(), early); err == nil || !strings.Contains(err.Error(), "carries the mark of run") {
-		t.Errorf("%v", err)
-	}
-	if err := second.Revert(t.Context(), early); err != nil { // not its own
-		t.Error(err)
-	}
-	if now := clustertest.Text(c.Read(t, kube.Deployments.In(namespace, "checkout"))); now != during {
-		t.Errorf("the second changed it:\n%s\n%s", during, now)
-	}
-	if err := first.Revert(t.Context(), hit); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestALeaseKeepsTwoRunsApart(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace, node := c.Namespace(t), c.Node(t)
-	c.Deployment(t, namespace, "checkout", 2)
-	k := c.Connection(t)
-	hits := planFor(t, killing(k, many(1), namespace))
-	hits = append(hits, planFor(t, &NodeCordon{Nodes: Nodes{Kubernetes: k, Node: node}})...)
-	var claims Claims
-	if err := claims.Claim(t.Context(), "run-a", hits); err != nil {
-		t.Fatal(err)
-	}
-	if err := claims.Claim(t.Context(), "run-a", hits); err != nil {
-		t.Errorf("claiming again: %v", err)
-	}
-	// Who is refused reads who holds it, for how long, until when, and what to type.
-	for what, refused := range map[string][]experiments.Hit{"namespace " + namespace: hits, "node " + node: hits[1:]} {
-		err := claims.Claim(t.Context(), "run-b", refused)
-		words := what + ` is held by run run-a, maybe on another machine \(for \d+m?s, lease renewed \d+m?s ago\): .*gameday abort; .*gameday recover --cluster when its lease ends, in [34]\ds$`
-		if err == nil || !regexp.MustCompile(words).MatchString(err.Error()) {
-			t.Errorf("%v\nwant %q", err, words)
-		}
-	}
-	if err := claims.Yield(t.Context(), "run-b", hits); err != nil {
-		t.Error(err)
-	}
-	if err := claims.Claim(t.Context(), "run-b", hits); err == nil {
-		t.Error("run-b gave back what run-a holds")
-	}
-	// run-a falls silent: its lease ends, run-b takes over, and run-a is refused.
-	long := time.Now().Add(-leaseFor - clockSlack - time.Second).UTC().Format("2006-01-02T15:04:05.000000Z")
-	for _, ref := range []kube.Ref{kube.Leases.In(namespace, leaseName), kube.Leases.In(leaseNamespace, leaseName+"-node-"+node)} {
-		c.Merge(t, ref, `{"spec":{"renewTime":"`+long+`"}}`)
-	}
-	if err := claims.Claim(t.Context(), "run-b", hits); err != nil {
-		t.Fatalf("an ended lease is not taken over: %v", err)
-	}
-	kept := []experiments.Kept{{Hit: hits[0]}, {Hit: hits[1]}}
-	if err := claims.Keep(t.Context(), "run-a", kept); err == nil || !strings.Contains(err.Error(), "held by run run-b") {
-		t.Errorf("the one that was away renews: %v", err)
-	}
-	if err := claims.Keep(t.Context(), "run-b", kept); err != nil {
-		t.Error(err)
-	}
-	if err := claims.Yield(t.Context(), "run-b", hits); err != nil {
-		t.Error(err)
-	}
-	if c.Left(t, namespace) != "" || c.Has(t, "/apis/coordination.k8s.io/v1/namespaces/default/leases/gameday-node-"+node) {
-		t.Error("leases are left")
-	}
-}
-
-func TestOnlyOneOfManyGetsALease(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Shared(t)
-	namespace := c.Namespace(t)
-	c.Deployment(t, namespace, "checkout", 1)
-	hits := planFor(t, killing(c.Connection(t), many(1), namespace))
-	const runs = 12
-	won := make(chan string, runs)
-	lost := make(chan error, runs)
-	for i := range runs {
-		go func() {
-			run := fmt.Sprintf("run-%d", i)
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			if err := (Claims{}).Claim(ctx, run, hits); err != nil {
-				lost <- err
-			} else {
-				won <- run
-			}
-		}()
-	}
-	for range runs - 1 {
-		if err := <-lost; !strings.Contains(err.Error(), "is held by run") {
-			t.Errorf("%v", err)
-		}
-	}
-	if err := (Claims{}).Yield(t.Context(), <-won, hits); err != nil {
-		t.Error(err)
-	}
+	budget(t, c, namespace, "checkout", "minAvailable: 1", 2)
+	pods := Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Phase: "Running"}
+	planFor(t, &PodEvict{Pods: pods})
+	c.Apply(t, fmt.Sprintf(`
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: everything, namespace: %s}
+spec: {maxUnavailable: 2, selector: {}}
+`, namespace))
+	words := `is in 2 disruption budgets \(` + namespace + `/checkout, ` + namespace + `/everything\), and Kubernetes evicts no pod that is in more than one`
+	refuses(t, &PodEvict{Pods: pods}, "pod "+namespace+"/checkout-[^ ]+ "+words)
+	planFor(t, &PodKill{Pods: pods})
+	node := c.Pods(t, namespace, "checkout")[0].Text("spec", "nodeName")
+	refuses(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: time.Minute}, "node "+node+" cannot be drained: pod .* "+words)
 }

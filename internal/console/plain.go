@@ -164,7 +164,11 @@ func (v *plainView) step(event experiments.Event) {
 	case experiments.Injected:
 		v.line(event, "fault %s injected: %s: %s (seen: %s)", hit.Fault, hit.Target, hit.Effect, h.Seen)
 	case experiments.Verified:
-		v.line(event, "fault %s mended: %s (seen: %s)", hit.Fault, hit.Target, h.Seen)
+		word := "mended"
+		if h.State == experiments.Superseded {
+			word = "superseded"
+		}
+		v.line(event, "fault %s %s: %s (seen: %s)", hit.Fault, word, hit.Target, h.Seen)
 	}
 }
 

@@ -71,6 +71,9 @@ func TestWhatPlainSays(t *testing.T) {
 		{"a guard is told once when it comes near its limit", newTape().begin("x").guard("g", 0.4, false, "4 of 10").guard("g", 0.6, false, "6 of 10").guard("g", 0.7, false, "7 of 10"), map[string]int{"guard g: 6 of 10": 1, "guard": 1}},
 		{"the cause of a stop cannot be overlooked", abortedTape(), map[string]int{"STOP: guard page-worthy: burn 24.1": 1}},
 		{"a hit that is over at once is not mended", disruptTape(), map[string]int{"lose-a-pod mended": 0, "lose-a-pod injected": 1}},
+		{"a hit that somebody else changed is not called mended", disruptTape().add(experiments.Event{
+			Type: experiments.EventHit, Hit: &experiments.HitEvent{ID: latePayments, Step: experiments.Verified, State: experiments.Superseded, Seen: "theirs"},
+		}), map[string]int{"late-payments superseded: proxy payments (seen: theirs)": 1, "late-payments mended": 0}},
 		{"a note is told", newTape().begin("x").note("the journal is slow"), map[string]int{"the journal is slow": 1}},
 		{"text from outside keeps to its line", newTape().begin("x").note("a\nb\x1b[2J"), map[string]int{"a b": 1, "\x1b": 0}},
 		{"scenarios are apart", newTape().begin("x").end(experiments.Held, "fine").wait(time.Minute).begin("y"), map[string]int{"scenario x": 1, "    0.0s            run 20261124-120000-y": 1}},

@@ -48,6 +48,7 @@ var (
 	ReplicaSets      = Resource{Group: "apps", Version: "v1", Name: "replicasets", Kind: "replicaset"}
 	DaemonSets       = Resource{Group: "apps", Version: "v1", Name: "daemonsets", Kind: "daemonset"}
 	Jobs             = Resource{Group: "batch", Version: "v1", Name: "jobs", Kind: "job"}
+	CronJobs         = Resource{Group: "batch", Version: "v1", Name: "cronjobs", Kind: "cronjob"}
 	NetworkPolicies  = Resource{Group: "networking.k8s.io", Version: "v1", Name: "networkpolicies", Kind: "network policy"}
 	DisruptionBudget = Resource{Group: "policy", Version: "v1", Name: "poddisruptionbudgets", Kind: "disruption budget"}
 	Autoscalers      = Resource{Group: "autoscaling", Version: "v1", Name: "horizontalpodautoscalers", Kind: "HorizontalPodAutoscaler"}
@@ -283,6 +284,10 @@ func (c *Client) Remove(ctx context.Context, r Ref, options metav1.DeleteOptions
 	return answer.ObjectMeta, err
 }
 
+// fieldManager is the name under which the API server notes what fields gameday wrote,
+// unless PatchAs gives another.
+const fieldManager = "gameday"
+
 // An Op is a step of a JSON patch (RFC 6902).
 type Op struct {
 	Op    string `json:"op"` // test, add, replace, remove
@@ -314,7 +319,17 @@ func (c *Client) Patch(ctx context.Context, r Ref, steps []Op, into runtime.Obje
 	if err != nil {
 		return fmt.Errorf("write a patch for %s: %w", r, err)
 	}
-	return c.patch(ctx, r, types.JSONPatchType, body, into)
+	return c.patch(ctx, r, types.JSONPatchType, fieldManager, body, into)
+}
+
+// PatchAs is Patch in the name of a manager, under which the API server notes the fields
+// that the steps change: up to 128 characters.
+func (c *Client) PatchAs(ctx context.Context, manager string, r Ref, steps []Op) error {
+	body, err := json.Marshal(steps)
+	if err != nil {
+		return fmt.Errorf("write a patch for %s: %w", r, err)
+	}
+	return c.patch(ctx, r, types.JSONPatchType, manager, body, nil)
 }
 
 // Merge changes an object by a JSON merge patch (RFC 7386).
@@ -323,12 +338,12 @@ func (c *Client) Merge(ctx context.Context, r Ref, change any, into runtime.Obje
 	if err != nil {
 		return fmt.Errorf("write a patch for %s: %w", r, err)
 	}
-	return c.patch(ctx, r, types.MergePatchType, body, into)
+	return c.patch(ctx, r, types.MergePatchType, fieldManager, body, into)
 }
 
-func (c *Client) patch(ctx context.Context, r Ref, kind types.PatchType, body []byte, into runtime.Object) error {
+func (c *Client) patch(ctx context.Context, r Ref, kind types.PatchType, manager string, body []byte, into runtime.Object) error {
 	return c.call(ctx, "PATCH", r, func(q *rest.Request) *rest.Request {
-		return q.SetHeader("Content-Type", string(kind)).VersionedParams(&metav1.PatchOptions{FieldManager: "gameday"}, metav1.ParameterCodec).Body(body)
+		return q.SetHeader("Content-Type", string(kind)).VersionedParams(&metav1.PatchOptions{FieldManager: manager}, metav1.ParameterCodec).Body(body)
 	}, into)
 }
 
