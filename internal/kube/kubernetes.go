@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -41,6 +42,14 @@ func Connection() experiments.Kind[experiments.Connection] {
 		Summary: "A Kubernetes cluster",
 		New:     func() experiments.Connection { return new(Kubernetes) },
 	}
+}
+
+// NotANamespace says why no namespace can have a name; empty if one can.
+func NotANamespace(name string) string {
+	if wrong := validation.IsDNS1123Label(name); len(wrong) > 0 {
+		return fmt.Sprintf("No namespace can be called %q: %s.", name, wrong[0])
+	}
+	return ""
 }
 
 // Validate checks what needs no cluster.
