@@ -49,16 +49,21 @@ func (p *Kubernetes) Measure(ctx context.Context) experiments.Sample {
 func notRead(ctx context.Context, s experiments.Sample, what string, err error) experiments.Sample {
 	var status apierrors.APIStatus
 	var network *url.Error
+	var call *kube.Error
 	switch {
 	case cancelled(ctx):
 		return broken(s, "cancelled")
 	case errors.As(err, &status):
 		return refused(s, what, err, status.Status())
+	case kube.Busy(err):
+		if errors.As(err, &call) {
+			err = call.Err
+		}
+		return unreadable(s, experiments.Refused, textsafe.Line("cannot be told of "+what+": "+err.Error(), longReason))
 	case errors.As(err, &network), kube.Silent(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
 		return unreadable(s, experiments.Unreachable, "no answer from the API server about "+what+": "+reason(ctx, s.At, err, "none"))
 	}
 	// A decoder, mostly: whatever answers is no API server.
-	var call *kube.Error
 	if errors.As(err, &call) {
 		err = call.Err
 	}

@@ -248,6 +248,10 @@ func TestKubernetesTellsAnswersApartThatAreNone(t *testing.T) {
 		"nobody let in": {func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "who are you", http.StatusUnauthorized)
 		}, expect{condition: experiments.Refused, why: "does not accept who asks"}},
+		"busy for good": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
+		}, expect{condition: experiments.Refused, why: "no answer in time but 429 Too Many Requests: the API server, or what is before it, is too busy"}},
 		"silence": {func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
@@ -264,7 +268,7 @@ func TestKubernetesTellsAnswersApartThatAreNone(t *testing.T) {
 			do(t, os.WriteFile(path, fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, cluster: {server: %q}}]\nusers: [{name: x, user: {}}]\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n", server.URL), 0o600))
 			connection, _ := open(t, path)
 			within := patience
-			if name == "silence" {
+			if name == "silence" || name == "busy for good" {
 				within = 500 * time.Millisecond
 			}
 			for _, p := range []*Kubernetes{

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -165,28 +166,40 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
 	defer cancel()
-	evicted := map[string]bool{}
+	evicted, asked := map[string]bool{}, map[types.UID]string{} // asked: the answer got lost
 	for {
 		// Calls have deadlines of their own: the limit is for pods that stay, and says so.
 		pods, _, err := r.evictable(ctx, client)
 		if err != nil {
 			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 		}
+		for _, pod := range pods {
+			delete(asked, pod.UID)
+		}
+		for _, name := range asked {
+			evicted[name] = true
+		}
 		if len(pods) == 0 {
 			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it; evicted: %s", seen, cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none"))}, nil
 		}
 		var waiting error
+		rest := drainPace
 		for i := range pods {
-			uid := pods[i].UID
+			uid, name := pods[i].UID, pods[i].Namespace+"/"+pods[i].Name
 			err := evict(ctx, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
 			switch {
 			case err == nil:
-				evicted[pods[i].Namespace+"/"+pods[i].Name] = true
+				evicted[name] = true
 			case kube.NotFound(err), kube.Conflict(err):
 			case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 				waiting = err // no eviction is taken any more; the pod goes with its namespace
-			case apierrors.IsTooManyRequests(err), kube.Uncertain(err):
+			case apierrors.IsTooManyRequests(err):
 				waiting = err
+				wait, _ := busyAbout(err)
+				rest = max(rest, wait)
+			case kube.Uncertain(err):
+				waiting = err
+				asked[uid] = name
 			default:
 				return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 			}
@@ -197,10 +210,13 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 				return experiments.Proof{}, context.Cause(ctx)
 			}
 			return experiments.Proof{}, errors.Join(fmt.Errorf("drain %s: %s are still there after %s", r.Object, plural(len(pods), "pod"), experiments.FormatDuration(r.Drain.Within)), waiting)
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(rest):
 		}
 	}
 }
+
+// drainPace is the time between two rounds of evictions.
+const drainPace = 500 * time.Millisecond
 
 // Revert uncordons the node, unless somebody else did.
 func (*NodeDrain) Revert(ctx context.Context, h experiments.Hit) error { return revertEdit(ctx, h) }

@@ -131,14 +131,11 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 		GitVersion string `json:"gitVersion"`
 	}
 	err = c.again(ctx, "GET", func() error {
-		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		limited, cancel := context.WithTimeout(putOff(ctx), c.timeout)
 		defer cancel()
 		text, err := client.Get().AbsPath("/version").DoRaw(limited)
-		if err != nil && limited.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
-		}
 		if err != nil {
-			return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, err)
+			return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, c.timeUp(ctx, limited, err))
 		}
 		if err := json.Unmarshal(text, &version); err != nil || version.GitVersion == "" {
 			return fmt.Errorf("what answers at %s is no Kubernetes API server: it says %.60q", c.config.Host, text)
