@@ -90,11 +90,33 @@ func (k *Kubernetes) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.Version(ctx); err != nil {
+	if err := client.greet(ctx); err != nil {
 		return fmt.Errorf("%w; is %s the right cluster?", err, reach)
 	}
 	k.client = client
 	return nil
+}
+
+// greet asks for the version. A program that is to give credentials may wait for a person
+// or a network, and knows no end: it holds up nobody for longer than a call may take.
+func (c *Client) greet(ctx context.Context) error {
+	if c.config.ExecProvider == nil {
+		_, err := c.Version(ctx)
+		return err
+	}
+	asked := make(chan error, 1)
+	go func() {
+		_, err := c.Version(ctx)
+		asked <- err
+	}()
+	select {
+	case err := <-asked:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, context.Cause(ctx))
+	case <-time.After(c.timeout + time.Second):
+		return fmt.Errorf("ask Kubernetes at %s for its version: no answer within %s: does %s, which is to give the credentials, wait for something?", c.config.Host, c.timeout, c.config.ExecProvider.Command)
+	}
 }
 
 // Close lets go of the connections.
