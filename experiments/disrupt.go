@@ -200,6 +200,10 @@ func (r *runner) injectAll(ctx context.Context, plan *FaultPlan, hits []Hit) err
 	return context.Cause(round)
 }
 
+// slowInjection is how long an injection may take until it counts from its beginning: what
+// is over sooner counts from when its effect was read back.
+const slowInjection = 200 * time.Millisecond
+
 // inject does one hit. What it is about to do is on disk first.
 func (r *runner) inject(ctx context.Context, plan *FaultPlan, intents *intents, hit Hit) error {
 	if err := intents.commit(hit); err != nil {
@@ -211,7 +215,12 @@ func (r *runner) inject(ctx context.Context, plan *FaultPlan, intents *intents, 
 	}
 	r.hits.act(hit.ID, true)
 	crash.Point("inject " + hit.ID)
+	// A drain does its harm for minutes before it has done all of it; one that hangs may
+	// have done it long ago.
+	began := time.Now()
+	slow := time.AfterFunc(slowInjection, func() { r.post(func() { r.injected(began) }) })
 	proof, over, err := plan.careful().inject(ctx, hit)
+	slow.Stop()
 	crash.Point("injected " + hit.ID)
 	if err != nil {
 		r.emit(r.hits.step(hit.ID, Failed, "", "", err))

@@ -461,18 +461,17 @@ func (r *runner) verdict(out outcome) (Verdict, string) {
 	res := r.result
 	mended := "everything that was broken is proven mended"
 	switch {
-	case r.hits.injected() > 0:
-	case r.hits.touched() > 0: // a drain that a pod held up has evicted others
-		mended = "no effect was proven, and nothing is left of what was begun"
-	default:
+	case r.hits.touched() == 0:
 		mended = "nothing was broken"
+	case r.hits.injected() == 0: // a drain that failed half way has evicted pods
+		mended = "what was begun is proven mended"
 	}
 	switch {
 	case len(res.Left) > 0:
 		return NotRestored, fmt.Sprintf("%s could not be proven mended: %s", plural(len(res.Left), "hit"), res.Left[0])
 	case len(res.Errors) > 0:
 		return Errored, fmt.Sprintf("%s; %s", res.Errors[0], mended)
-	case r.stop != nil && r.hits.injected() > 0:
+	case r.stop != nil && r.hits.touched() > 0:
 		return Aborted, fmt.Sprintf("%s; %s %s later", r.stop.Cause, mended, seconds(r.stop.Took().Seconds()))
 	case r.stop != nil:
 		return Aborted, fmt.Sprintf("%s; %s", r.stop.Cause, mended)

@@ -17,6 +17,7 @@ import (
 type world struct {
 	mu     sync.Mutex
 	broken map[string]bool
+	since  time.Time // when something was broken last
 	log    []string
 }
 
@@ -27,7 +28,7 @@ func (w *world) set(target string, broken bool) {
 	defer w.mu.Unlock()
 	w.log = append(w.log, fmt.Sprintf("%s %v", target, broken))
 	if broken {
-		w.broken[target] = true
+		w.broken[target], w.since = true, time.Now()
 	} else {
 		delete(w.broken, target)
 	}
@@ -37,6 +38,16 @@ func (w *world) isBroken(target string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.broken[target]
+}
+
+// brokenFor is how long something has been broken; 0 if it is whole.
+func (w *world) brokenFor(target string) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.broken[target] {
+		return 0
+	}
+	return time.Since(w.since)
 }
 
 func (w *world) anyBroken() bool {
@@ -62,6 +73,7 @@ type breaker struct {
 	lies      bool // says it reverted, and did not
 	planErr   error
 	slow      time.Duration
+	takes     time.Duration // that Inject takes, once the harm is done
 }
 
 func (b *breaker) Lasts() bool { return !b.instant }
@@ -84,6 +96,9 @@ func (b *breaker) Inject(ctx context.Context, h Hit) (Proof, error) {
 	}
 	if !b.instant {
 		b.world.set(h.Target, true)
+	}
+	if b.takes > 0 && !sleepUntil(ctx, time.Now().Add(b.takes)) {
+		return Proof{}, context.Cause(ctx)
 	}
 	return Proof{Seen: "it is broken"}, nil
 }
@@ -233,7 +248,7 @@ func TestVerdicts(t *testing.T) {
 		}, Errored, "unfused = true", false},
 		{"an injection that fails is an error and is reverted", func(_ *Experiment, b *breaker, _ *memory) {
 			b.injectErr = errors.New("proxy moved")
-		}, Errored, "proxy moved; no effect was proven, and nothing is left of what was begun", false},
+		}, Errored, "proxy moved; what was begun is proven mended", false},
 		{"a journal that cannot be written is an error and nothing is touched", func(_ *Experiment, _ *breaker, j *memory) {
 			j.err = errors.New("no space left on device")
 		}, Errored, "no space left", false},
@@ -273,6 +288,44 @@ func TestVerdicts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A drain does its harm from its first eviction on, long before it has proven all of it.
+func TestAnInjectionThatTakesLongIsWatchedFromItsBeginning(t *testing.T) {
+	t.Run("by guards", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			e := experiment(w, lasting("drain", &breaker{world: w, targets: []string{"a"}, takes: time.Hour}, 0, time.Second))
+			e.Hypotheses[0].During = false
+			e.Guards = []*GuardPlan{{Name: "stop", Kind: "test", Guard: guardFunc(func(h *History) Reading {
+				return Reading{Breached: h.Now.Sub(h.Injected) > 2*time.Second, Text: "2s are over"}
+			})}}
+			began := time.Now()
+			r := Run(t.Context(), e, options(&memory{}))
+			wantVerdict(t, r, Aborted)
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("it was stopped after %s", took)
+			}
+			if w.anyBroken() || !strings.Contains(r.Reason, "what was begun is proven mended") {
+				t.Errorf("still broken: %v; %s", w.anyBroken(), r.Reason)
+			}
+		})
+	})
+	t.Run("by hypotheses", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			b := &breaker{world: w, targets: []string{"a"}, takes: 10 * time.Second}
+			e := experiment(w, lasting("drain", b, 0, time.Second))
+			// Pods that were evicted are back elsewhere by the time that the drain is done.
+			e.Probes[0].Probe = probeFunc(func(context.Context) Sample {
+				if since := w.brokenFor("a"); since > 0 && since < 5*time.Second {
+					return Sample{Counted: true, Value: math.NaN(), Why: "503"}
+				}
+				return Sample{Counted: true, Good: true, Value: math.NaN()}
+			})
+			wantVerdict(t, Run(t.Context(), e, options(&memory{})), Refuted)
+		})
+	})
 }
 
 func TestAStopRevertsAndSaysHowLongItTook(t *testing.T) {

@@ -109,11 +109,11 @@ func walk(t *testing.T, path string, kind reflect.Type, schema *jsonschema.Schem
 		}
 		count := 0
 		for _, field := range reflect.VisibleFields(kind) {
-			if field.Anonymous {
+			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous || name == "-" {
 				continue
 			}
 			count++
-			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 			property := schema.Properties[name]
 			if property == nil {
 				t.Errorf("%s.%s is not in the schema", path, name)

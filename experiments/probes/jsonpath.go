@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/ohler55/ojg/jp"
 	"github.com/ohler55/ojg/oj"
@@ -20,6 +21,9 @@ type picker struct {
 }
 
 func newPicker(path string) (*picker, error) {
+	if strings.HasPrefix(path, "{") { // which the parser takes for the start of a name
+		return nil, fmt.Errorf("%q is kubectl's way to write one: leave out the braces and begin with a $, as in \"$.status\"", path)
+	}
 	expression, err := jp.ParseString(path)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a JSONPath: %w; write it as \"$.status\" or \"$.items[0].count\"", path, err)

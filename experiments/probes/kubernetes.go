@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -113,6 +115,9 @@ func (p *Kubernetes) Validate() []experiments.Problem {
 	if p.Namespace == "" && (p.Workload != "" || p.Selector != "") {
 		add("", "No namespace", "Write the namespace to look in: namespace = \"shop\".")
 	}
+	if wrong := kube.NotANamespace(p.Namespace); p.Namespace != "" && wrong != "" {
+		add("namespace", "Not the name of a namespace", wrong)
+	}
 	return append(list, p.reading()...)
 }
 
@@ -157,6 +162,9 @@ func parseWorkload(text string) (kube.Resource, string, error) {
 	if !found || !known || name == "" || strings.Contains(name, "/") {
 		return kube.Resource{}, "", fmt.Errorf("%q is no workload: write deployment, statefulset, daemonset or replicaset, a slash and its name", text)
 	}
+	if wrong := validation.IsDNS1123Subdomain(name); len(wrong) > 0 {
+		return kube.Resource{}, "", fmt.Errorf("no workload can have the name %q: %s", name, wrong[0])
+	}
 	return resource, name, nil
 }
 
@@ -166,6 +174,9 @@ func parseObject(text, namespace string) (kube.Ref, error) {
 	kind = strings.ToLower(kind)
 	if !found || kind == "" || name == "" || strings.Contains(name, "/") {
 		return kube.Ref{}, fmt.Errorf("%q is no object: write its kind, a slash and its name, such as \"configmap/settings\"", text)
+	}
+	if wrong := path.IsValidPathSegmentName(name); len(wrong) > 0 {
+		return kube.Ref{}, fmt.Errorf("no object can have the name %q: it %s", name, wrong[0])
 	}
 	parts := strings.SplitN(kind, ".", 3)
 	if slices.Contains([]string{"secret", "secrets"}, parts[0]) && (len(parts) < 3 || parts[2] == "") {

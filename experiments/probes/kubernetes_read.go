@@ -49,16 +49,21 @@ func (p *Kubernetes) Measure(ctx context.Context) experiments.Sample {
 func notRead(ctx context.Context, s experiments.Sample, what string, err error) experiments.Sample {
 	var status apierrors.APIStatus
 	var network *url.Error
+	var call *kube.Error
 	switch {
 	case cancelled(ctx):
 		return broken(s, "cancelled")
 	case errors.As(err, &status):
 		return refused(s, what, err, status.Status())
+	case kube.Busy(err):
+		if errors.As(err, &call) {
+			err = call.Err
+		}
+		return unreadable(s, experiments.Refused, textsafe.Line("cannot be told of "+what+": "+err.Error(), longReason))
 	case errors.As(err, &network), kube.Silent(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ctx.Err() != nil:
 		return unreadable(s, experiments.Unreachable, "no answer from the API server about "+what+": "+reason(ctx, err, "none"))
 	}
 	// A decoder, mostly: whatever answers is no API server.
-	var call *kube.Error
 	if errors.As(err, &call) {
 		err = call.Err
 	}
@@ -72,7 +77,7 @@ func refused(s experiments.Sample, what string, err error, status metav1.Status)
 	case apierrors.IsNotFound(err) && !unexpected(status):
 		return bad(s, what+" is not found")
 	case apierrors.IsNotFound(err):
-		return unreadable(s, experiments.Refused, "the API server knows no such kind of object as "+what+": "+said)
+		return unreadable(s, experiments.Refused, "the API server knows no such kind of object as "+what+" (are its version and group right, and is namespace set if it lives in one, and only then?): "+said)
 	case apierrors.IsForbidden(err):
 		return unreadable(s, experiments.Refused, "forbidden to read "+what+": "+said)
 	case apierrors.IsUnauthorized(err):
@@ -146,20 +151,21 @@ func (p *Kubernetes) replicas(ctx context.Context, s experiments.Sample, client 
 		return good(s)
 	}
 	s.Value = float64(at.Ready)
-	return p.enough(s, what, "replicas", at.Ready, at.Wanted)
+	if at.Wanted == 0 && p.AtLeast == nil {
+		return bad(s, what+" is to have no replicas")
+	}
+	return p.enough(s, "replicas of "+what, at.Ready, at.Wanted)
 }
 
 // enough judges how many are ready.
-func (p *Kubernetes) enough(s experiments.Sample, what, noun string, ready, wanted int) experiments.Sample {
+func (p *Kubernetes) enough(s experiments.Sample, of string, ready, wanted int) experiments.Sample {
 	switch {
 	case p.AtLeast != nil && ready < *p.AtLeast:
-		return bad(s, fmt.Sprintf("%d %s of %s are ready, at least %d asked", ready, noun, what, *p.AtLeast))
+		return bad(s, fmt.Sprintf("%d %s are ready, at least %d asked", ready, of, *p.AtLeast))
 	case p.AtLeast != nil:
 		return good(s)
-	case wanted == 0:
-		return bad(s, what+" is to have no "+noun)
 	case ready < wanted:
-		return bad(s, fmt.Sprintf("%d of %d %s of %s are ready", ready, wanted, noun, what))
+		return bad(s, fmt.Sprintf("%d of %d %s are ready", ready, wanted, of))
 	}
 	return good(s)
 }
@@ -194,7 +200,7 @@ func (p *Kubernetes) readyPods(ctx context.Context, s experiments.Sample, client
 	if all == 0 {
 		return bad(s, "there are no "+what)
 	}
-	return p.enough(s, what, "pods", ready, all)
+	return p.enough(s, what, ready, all)
 }
 
 // restarts counts how often containers were restarted since the first look. It is

@@ -139,7 +139,7 @@ func TestKubernetesOnARealControlPlane(t *testing.T) {
 			t.Errorf("a rollout that is stuck: good %v: %s", s.Good, s.Why)
 		}
 		expect{good: true, value: 3}.check(t, measure(t, probe(&Kubernetes{Workload: "deployment/checkout"}), patience))
-		expect{value: 3, why: "3 of 4 pods of pods with app=checkout in shop are ready"}.check(t, measure(t, probe(&Kubernetes{Selector: "app=checkout"}), patience))
+		expect{value: 3, why: "3 of 4 pods with app=checkout in shop are ready"}.check(t, measure(t, probe(&Kubernetes{Selector: "app=checkout"}), patience))
 		do(t, client.Merge(t.Context(), checkout, template(nil), nil))
 		await(t, rollout, "the rollout back", isGood)
 		do(t, client.Merge(t.Context(), checkout, map[string]any{"spec": map[string]any{"replicas": 0}}, nil))
@@ -248,6 +248,10 @@ func TestKubernetesTellsAnswersApartThatAreNone(t *testing.T) {
 		"nobody let in": {func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "who are you", http.StatusUnauthorized)
 		}, expect{condition: experiments.Refused, why: "does not accept who asks"}},
+		"busy for good": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
+		}, expect{condition: experiments.Refused, why: "no answer in time but 429 Too Many Requests: the API server, or what is before it, is too busy"}},
 		"silence": {func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
@@ -264,7 +268,7 @@ func TestKubernetesTellsAnswersApartThatAreNone(t *testing.T) {
 			do(t, os.WriteFile(path, fmt.Appendf(nil, "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, cluster: {server: %q}}]\nusers: [{name: x, user: {}}]\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n", server.URL), 0o600))
 			connection, _ := open(t, path)
 			within := patience
-			if name == "silence" {
+			if name == "silence" || name == "busy for good" {
 				within = 500 * time.Millisecond
 			}
 			for _, p := range []*Kubernetes{
@@ -313,6 +317,7 @@ func TestKubernetesValidation(t *testing.T) {
 		"Not a workload with replicas": {Namespace: "shop", Workload: "job/nightly"},
 		"Not a label selector":         {Namespace: "shop", Selector: "app in checkout"},
 		"No namespace":                 {Workload: "deployment/checkout"},
+		"Not the name of a namespace":  {Namespace: "../../shop", Selector: "app=checkout"},
 		"Not an object":                {Namespace: "shop", Object: "secret/token", JSONPath: "$.data.token"},
 		"No JSONPath":                  {Namespace: "shop", Object: "configmap/settings"},
 		"Unusable JSONPath":            {Namespace: "shop", Object: "configmap/settings", JSONPath: "$["},
@@ -332,9 +337,13 @@ func TestKubernetesValidation(t *testing.T) {
 			t.Errorf("%+v: problems %v, want %q", p.what(), got, want)
 		}
 	}
+	if _, _, err := parseWorkload("deployment/Check out"); err == nil || !strings.Contains(err.Error(), `no workload can have the name "Check out": a lowercase`) {
+		t.Errorf("a name that none can have: %v", err)
+	}
 	for text, want := range map[string]string{
 		"configmap/settings": "configmap shop/settings", "ConfigMaps/settings": "configmap shop/settings", "node/worker-1": "node worker-1",
 		"certificates.v1.cert-manager.io/tls": "certificates shop/tls", "widgets/x": "", "configmap": "", "configmap/a/b": "",
+		"configmap/..": "", "configmap/50%": "",
 		"secrets.v1/x": "", "secret/x": "", "secrets.v1beta1.example.com/x": "secrets shop/x",
 	} {
 		ref, err := parseObject(text, "shop")

@@ -115,7 +115,7 @@ func TestAPickerFindsOneValue(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"", "$[", "a b"} {
+	for _, path := range []string{"", "$[", "a b", "{.status}"} {
 		if _, err := newPicker(path); err == nil || !strings.Contains(err.Error(), "$.status") {
 			t.Errorf("newPicker(%q) gave %v, want an error with an example", path, err)
 		}

@@ -244,6 +244,7 @@ func (s *scene) feedPods(ctx context.Context) {
 			idle(ctx, wait)
 			continue
 		}
+		began := from
 		from, err := kube.Watch(ctx, s.client, kube.Pods, s.namespace, "", from, func(kind watch.EventType, object runtime.Object) {
 			if pod, ok := object.(*corev1.Pod); ok {
 				s.pod(ctx, kind, pod, kind == watch.Added)
@@ -254,8 +255,9 @@ func (s *scene) feedPods(ctx context.Context) {
 		s.mu.Lock()
 		switch {
 		case ctx.Err() != nil:
-		case kube.Expired(err):
-			s.from = "" // look, and go on from there
+		case kube.Expired(err), err != nil && from == began:
+			// Look, and go on from there: whatever does not let watches through may never do.
+			s.from = ""
 		case kube.Forbidden(err):
 			s.polls = true
 		}

@@ -309,6 +309,24 @@ func TestFollowingARemovedPod(t *testing.T) {
 			}
 		}
 	}
+	t.Run("where no watch gets through", func(t *testing.T) {
+		for name, watches := range map[string]http.HandlerFunc{
+			"refused": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no streams here", http.StatusBadGateway) },
+			"held":    func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		} {
+			t.Run(name, func(t *testing.T) {
+				fault := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: behind(t, b.kubeconfig, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+					if r.URL.Query().Get("watch") == "true" {
+						pass = watches
+					}
+					pass.ServeHTTP(w, r)
+				}), Namespace: "watched"}, Share: count(1), Phase: "Running"}}
+				hits := b.hits(fault, "behind-"+name)
+				inject(t, fault, hits[0])
+				replacements(t, []*following{follow(t.Context(), fault, hits[0])}, hits)
+			})
+		}
+	})
 	t.Run("two at once", func(t *testing.T) {
 		fault := &PodKill{Pods: Pods{Scope: Scope{Kubernetes: b.connection, Namespace: "watched"}, Share: count(2), Phase: "Running"}}
 		hits := b.hits(fault, "r1")

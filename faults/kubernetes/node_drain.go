@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-sh/gameday/experiments"
 	"github.com/gameday-sh/gameday/internal/kube"
@@ -172,7 +173,7 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Drain.Within)
 	defer cancel()
-	evicted := map[string]bool{}
+	evicted, asked := map[string]bool{}, map[types.UID]string{} // asked: the answer got lost
 	gone := func() string { return cmp.Or(several(slices.Collect(maps.Keys(evicted))), "none") }
 	for {
 		// Calls have deadlines of their own: the limit is for pods that stay, and says so.
@@ -181,6 +182,12 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 		}
 		pods := on.pods
+		for _, pod := range pods {
+			delete(asked, pod.UID)
+		}
+		for _, name := range asked {
+			evicted[name] = true
+		}
 		if len(pods) == 0 {
 			ending := ""
 			if on.ending > 0 {
@@ -189,17 +196,23 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 			return experiments.Proof{Seen: fmt.Sprintf("%s, and no pod that a drain evicts is left on it%s; evicted: %s", seen, ending, gone())}, nil
 		}
 		var waiting error
+		rest := drainPace
 		for i := range pods {
-			uid := pods[i].UID
+			uid, name := pods[i].UID, pods[i].Namespace+"/"+pods[i].Name
 			err := evict(ctx, client, pods[i].Namespace, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: r.Drain.Grace, Preconditions: &metav1.Preconditions{UID: &uid}})
 			switch {
 			case err == nil:
-				evicted[pods[i].Namespace+"/"+pods[i].Name] = true
+				evicted[name] = true
 			case kube.NotFound(err), kube.Conflict(err):
 			case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 				waiting = err // no eviction is taken any more; the pod goes with its namespace
-			case apierrors.IsTooManyRequests(err), kube.Uncertain(err):
+			case apierrors.IsTooManyRequests(err):
 				waiting = err
+				wait, _ := busyAbout(err)
+				rest = max(rest, wait)
+			case kube.Uncertain(err):
+				waiting = err
+				asked[uid] = name
 			default:
 				return experiments.Proof{}, fmt.Errorf("drain %s: %w", r.Object, err)
 			}
@@ -214,10 +227,13 @@ func (*NodeDrain) Inject(ctx context.Context, h experiments.Hit) (experiments.Pr
 				err = fmt.Errorf("%w; refused at last: %w", err, waiting)
 			}
 			return experiments.Proof{}, err
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(rest):
 		}
 	}
 }
+
+// drainPace is the time between two rounds of evictions.
+const drainPace = 500 * time.Millisecond
 
 // Revert uncordons the node, unless somebody else did.
 func (*NodeDrain) Revert(ctx context.Context, h experiments.Hit) error { return revertEdit(ctx, h) }

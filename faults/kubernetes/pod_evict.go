@@ -68,7 +68,7 @@ func (f *PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.P
 	return f.followed(ctx, h, func(r record, client *kube.Client) (experiments.Proof, error) {
 		return r.injectRemoval(ctx, client, func(options metav1.DeleteOptions) (metav1.ObjectMeta, error) {
 			// The Eviction API answers without the pod.
-			return metav1.ObjectMeta{}, evict(ctx, client, r.Object.Namespace, r.Object.Name, options)
+			return metav1.ObjectMeta{}, evictPatiently(ctx, client, r.Object.Namespace, r.Object.Name, options, busyFor)
 		})
 	})
 }
@@ -77,22 +77,45 @@ func (f *PodEvict) Inject(ctx context.Context, h experiments.Hit) (experiments.P
 func evict(ctx context.Context, client *kube.Client, namespace, name string, options metav1.DeleteOptions) error {
 	ref := kube.Pods.In(namespace, name).Subresource("eviction")
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, DeleteOptions: &options}
+	err := client.Create(ctx, ref, eviction, nil)
+	if apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause) {
+		return fmt.Errorf("a PodDisruptionBudget does not allow the eviction of pod %s/%s now: %w", namespace, name, err)
+	}
+	return err
+}
+
+// busyFor is how long an eviction is asked for that the API server is too busy to take.
+const busyFor = 30 * time.Second
+
+// evictPatiently is evict, again and again while the API server is busy, up to a limit.
+func evictPatiently(ctx context.Context, client *kube.Client, namespace, name string, options metav1.DeleteOptions, limit time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	for {
-		err := client.Create(ctx, ref, eviction, nil)
-		if !apierrors.IsTooManyRequests(err) {
+		err := evict(ctx, client, namespace, name, options)
+		wait, busy := busyAbout(err)
+		if !busy {
 			return err
 		}
-		if apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause) {
-			return fmt.Errorf("a PodDisruptionBudget does not allow the eviction of pod %s/%s now: %w", namespace, name, err)
-		}
-		// The API server is busy.
-		wait, _ := apierrors.SuggestsClientDelay(err)
 		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(max(time.Duration(wait)*time.Second, 50*time.Millisecond)):
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return err
+			}
+			return fmt.Errorf("the API server was too busy to evict for %s: %w", experiments.FormatDuration(limit), err)
+		case <-time.After(wait):
 		}
 	}
+}
+
+// busyAbout tells that the API server was too busy for an eviction, and how long it wants
+// to be left alone: a second, where it does not say.
+func busyAbout(err error) (time.Duration, bool) {
+	if !apierrors.IsTooManyRequests(err) || apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause) {
+		return 0, false
+	}
+	seconds, _ := apierrors.SuggestsClientDelay(err)
+	return time.Duration(max(seconds, 1)) * time.Second, true
 }
 
 // Revert has nothing to do: whatever owns the pod makes a new one.

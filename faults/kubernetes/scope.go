@@ -48,8 +48,15 @@ func (s Scope) validate() []experiments.Problem {
 		attribute = "namespaces"
 	}
 	for _, name := range s.named() {
+		if isPattern(name) {
+			continue
+		}
+		if wrong := kube.NotANamespace(name); wrong != "" {
+			problems = append(problems, experiments.Problem{Attribute: attribute, Summary: "Not the name of a namespace", Detail: wrong})
+			continue
+		}
 		// The plan would refuse it too, after asking for rights that are of no use.
-		if why := s.protected(name); why != "" && !isPattern(name) {
+		if why := s.protected(name); why != "" {
 			problems = append(problems, experiments.Problem{Attribute: attribute, Summary: "A protected namespace", Detail: fmt.Sprintf("Namespace %s is not touched: %s.", name, why)})
 		}
 	}

@@ -80,3 +80,23 @@ func TestASelectorThatNoPolicyCanSayIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestANameThatNoNamespaceCanHaveIsRefusedWithoutACluster(t *testing.T) {
+	for _, it := range []struct {
+		scope Scope
+		want  string
+	}{
+		{Scope{Namespace: "../shop"}, `namespace: No namespace can be called "../shop": a lowercase`},
+		{Scope{Namespaces: []string{"shop", ""}}, `namespaces: No namespace can be called "": a lowercase`},
+		{Scope{Namespaces: []string{"shop", "Stock"}}, `namespaces: No namespace can be called "Stock": a lowercase`},
+		{Scope{Namespaces: []string{"shop", "Stock-*"}}, ""},
+	} {
+		var got string
+		for _, problem := range it.scope.validate() {
+			got += problem.Attribute + ": " + problem.Detail
+		}
+		if !strings.HasPrefix(got, it.want) || it.want == "" && got != "" {
+			t.Errorf("%v: %q, want %q", it.scope, got, it.want)
+		}
+	}
+}

@@ -3,9 +3,11 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,7 +96,7 @@ func Build(ctx context.Context, progress io.Writer) error {
 // build makes the programs that are missing, and gives the folder they are in. It
 // says on progress what it does: the first time takes minutes. Programs in
 // $KUBEBUILDER_ASSETS (as controller-runtime's setup-envtest lays them out) are used
-// instead of building them.
+// in place of those, and what is not there is built.
 func build(ctx context.Context, targets []target, progress io.Writer) (bin string, err error) {
 	cache, err := CacheDir()
 	if err != nil {
@@ -105,52 +107,77 @@ func build(ctx context.Context, targets []target, progress io.Writer) (bin strin
 		return "", fmt.Errorf("make a folder for the cluster's programs: %w", err)
 	}
 	// Two test packages, or two checkouts, must not build the same at once.
-	unlock, err := lock(filepath.Join(cache, "build.lock"))
+	unlock, err := lock(ctx, filepath.Join(cache, "build.lock"), progress)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	for _, t := range targets {
-		if err := adopt(t, bin); err != nil {
+		if t = t.lacking(assets).lacking(bin); len(t.programs) == 0 {
+			continue
+		}
+		if err := t.build(ctx, cache, bin, progress); err != nil {
 			return "", err
 		}
-		if missing(t, bin) {
-			if err := t.build(ctx, cache, bin, progress); err != nil {
-				return "", err
+	}
+	if assets == "" {
+		return bin, nil
+	}
+	return mixed(cache, bin, assets, targets)
+}
+
+// lacking is the target without the programs that a folder has.
+func (t target) lacking(dir string) target {
+	if dir == "" {
+		return t
+	}
+	whole := t
+	t.programs, t.packages = nil, nil
+	for i, program := range whole.programs {
+		if there(filepath.Join(dir, program)) {
+			continue
+		}
+		t.programs, t.packages = append(t.programs, program), append(t.packages, whole.packages[i])
+	}
+	return t
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// mixed gives a folder of its own in which each program is the one of assets, where there
+// is one, or else the one that was built: neither is taken for the other the next time.
+func mixed(cache, bin, assets string, targets []target) (string, error) {
+	assets, err := filepath.Abs(assets)
+	if err != nil {
+		return "", fmt.Errorf("find KUBEBUILDER_ASSETS: %w", err)
+	}
+	sum := sha256.Sum256([]byte(assets))
+	dir := fmt.Sprintf("%s-assets-%x", bin, sum[:6])
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make a folder for the cluster's programs: %w", err)
+	}
+	for _, t := range targets {
+		for _, program := range t.programs {
+			from, to := filepath.Join(bin, program), filepath.Join(dir, program)
+			if its := filepath.Join(assets, program); there(its) {
+				from = its
+			}
+			if now, err := os.Readlink(to); err == nil && now == from {
+				continue // it may be in use
+			}
+			if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("use %s: %w", from, err)
+			}
+			if err := os.Symlink(from, to); err != nil {
+				return "", fmt.Errorf("use %s: %w", from, err)
 			}
 		}
 	}
-	return bin, nil
-}
-
-func missing(t target, bin string) bool {
-	for _, program := range t.programs {
-		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// adopt links what $KUBEBUILDER_ASSETS holds.
-func adopt(t target, bin string) error {
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		return nil
-	}
-	for _, program := range t.programs {
-		from, to := filepath.Join(assets, program), filepath.Join(bin, program)
-		if _, err := os.Stat(from); err != nil {
-			continue
-		}
-		if _, err := os.Lstat(to); err == nil {
-			continue
-		}
-		if err := os.Symlink(from, to); err != nil {
-			return fmt.Errorf("use %s from KUBEBUILDER_ASSETS: %w", program, err)
-		}
-	}
-	return nil
+	return dir, nil
 }
 
 func (t target) build(ctx context.Context, cache, bin string, progress io.Writer) (err error) {
@@ -243,13 +270,26 @@ func unpack(ctx context.Context, module, into string) (string, error) {
 }
 
 // lock takes an exclusive lock on a file, waiting for it.
-func lock(path string) (unlock func() error, err error) {
+func lock(ctx context.Context, path string, progress io.Writer) (unlock func() error, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	for said := false; ; said = true {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return file.Close, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+		}
+		if !said {
+			_, _ = fmt.Fprintln(progress, "another process builds the cluster's programs; waiting for it ...") // nobody has to listen
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("wait for another build of the cluster's programs (lock %s): %w", path, context.Cause(ctx)), file.Close())
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	return file.Close, nil
 }

@@ -2,8 +2,12 @@ package cluster
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -55,6 +59,127 @@ func processesOf(t *testing.T, dir string) string {
 		}
 	}
 	return strings.Join(list, "\n")
+}
+
+func TestAFolderThatIsNoClustersIsNotRemoved(t *testing.T) {
+	t.Setenv("GAMEDAY_CLUSTER_CACHE", t.TempDir())
+	t.Setenv("PATH", "") // nothing is built
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "thesis.txt")
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "run"), 0o700), os.WriteFile(precious, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ControlPlane(t.Context(), Options{Dir: dir, Progress: os.Stderr})
+	if err == nil || !strings.Contains(err.Error(), "thesis.txt is in it, which is of no cluster and would be removed") {
+		t.Errorf("it says: %v", err)
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(precious); err != nil {
+		t.Fatal(err)
+	}
+	if err := clustersOwn(dir); err != nil {
+		t.Errorf("what a start left that failed early: %v", err)
+	}
+	if err := clustersOwn(filepath.Join(dir, "new")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheFolderOfAClusterMayBeNamedFromHere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c, err := newCluster("", "127.0.0.1", Options{Dir: "plane"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(c.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(c.Kubeconfig) || strings.Contains(string(text), `"plane/`) {
+		t.Errorf("%s is read from anywhere, and says\n%s", c.Kubeconfig, text)
+	}
+}
+
+func TestProgramsOfTheUsersAreUsedBesideBuiltOnesAndOnlyThen(t *testing.T) {
+	cache, assets := t.TempDir(), t.TempDir()
+	t.Setenv("GAMEDAY_CLUSTER_CACHE", cache)
+	t.Setenv("KUBEBUILDER_ASSETS", "")
+	t.Setenv("PATH", "") // nothing is built
+	ownBin := filepath.Join(cache, "bin-"+kubernetesVersion+"-"+etcdVersion+"-"+kwokVersion+"-"+containerdVersion+"-"+runtime.GOARCH)
+	programs := []string{etcd, kwok, apiServer, manager, scheduler}
+	if err := os.MkdirAll(ownBin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(dir, program, text string) {
+		if err := os.WriteFile(filepath.Join(dir, program), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, program := range programs {
+		write(ownBin, program, "built")
+	}
+	for _, program := range []string{etcd, apiServer, "kubectl"} { // as setup-envtest has them
+		write(assets, program, "the user's")
+	}
+	used := func() (list string) {
+		bin, err := build(t.Context(), controlPlaneTargets(), os.Stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, program := range programs {
+			text, err := os.ReadFile(filepath.Join(bin, program))
+			if err != nil {
+				t.Error(err)
+			}
+			list += program + " " + string(text) + "\n"
+		}
+		return list
+	}
+	built := "etcd built\nkwok built\nkube-apiserver built\nkube-controller-manager built\nkube-scheduler built\n"
+	mixed := "etcd the user's\nkwok built\nkube-apiserver the user's\nkube-controller-manager built\nkube-scheduler built\n"
+	for range 2 {
+		t.Setenv("KUBEBUILDER_ASSETS", assets)
+		if got := used(); got != mixed {
+			t.Errorf("with programs of the user's:\n%s", got)
+		}
+		t.Setenv("KUBEBUILDER_ASSETS", "")
+		if got := used(); got != built {
+			t.Errorf("without:\n%s", got)
+		}
+	}
+	if err := os.Remove(filepath.Join(ownBin, manager)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBEBUILDER_ASSETS", assets)
+	var said bytes.Buffer
+	if _, err := build(t.Context(), controlPlaneTargets(), &said); err == nil || !strings.HasPrefix(said.String(), "building "+manager+" (") {
+		t.Errorf("%v; of all that is missing one is built:\n%s", err, said.String())
+	}
+}
+
+func TestWaitingForAnotherBuildIsSaidAndCanBeStopped(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "build.lock")
+	unlock, err := lock(t.Context(), path, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+	defer cancel()
+	var said bytes.Buffer
+	if _, err := lock(ctx, path, &said); !errors.Is(err, context.DeadlineExceeded) || strings.Count(said.String(), "another process builds") != 1 {
+		t.Errorf("%v; it said\n%s", err, said.String())
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if unlock, err = lock(t.Context(), path, &said); err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestALongBuildSaysThatItGoesOn(t *testing.T) {

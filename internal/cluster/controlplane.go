@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,7 +40,8 @@ type ports struct{ api, etcd, peer, manager, scheduler int }
 
 // Options are how a cluster is started.
 type Options struct {
-	// Dir is its folder; what is in it is removed first.
+	// Dir is its folder. A cluster that is in it is removed first; a folder that holds
+	// anything else is refused.
 	Dir string
 	// Bound ends the cluster with this process, however it ends.
 	Bound bool
@@ -66,6 +69,9 @@ var stopOrder = []string{"kube-proxy", "kubelet", "containerd", kwok, scheduler,
 // ControlPlane builds what is missing and starts a control plane on loopback, with
 // simulated nodes. It returns when the default namespace takes pods.
 func ControlPlane(ctx context.Context, o Options) (*Cluster, error) {
+	if err := clustersOwn(o.Dir); err != nil {
+		return nil, err // before minutes of building
+	}
 	bin, err := build(ctx, controlPlaneTargets(), o.Progress)
 	if err != nil {
 		return nil, err
@@ -94,11 +100,18 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 
 // newCluster lays out the folder and the certificates of a cluster at an address.
 func newCluster(bin, address string, o Options) (*Cluster, error) {
-	c := &Cluster{dir: o.Dir, bin: bin, address: address, daemons: daemons{dir: filepath.Join(o.Dir, "run"), bound: o.Bound}}
-	if err := errors.Join(c.daemons.stopAll(stopOrder), os.RemoveAll(o.Dir), os.MkdirAll(c.daemons.dir, 0o700)); err != nil {
+	// Kubeconfigs name their certificates by it, and are read from anywhere.
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of the cluster: %w", err)
+	}
+	if err := clustersOwn(dir); err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, bin: bin, address: address, daemons: daemons{dir: filepath.Join(dir, "run"), bound: o.Bound}}
+	if err := errors.Join(c.daemons.stopAll(stopOrder), os.RemoveAll(dir), os.MkdirAll(c.daemons.dir, 0o700)); err != nil {
 		return nil, fmt.Errorf("make a folder for the cluster: %w", err)
 	}
-	var err error
 	if c.ports, err = freePorts(); err != nil {
 		return nil, err
 	}
@@ -107,6 +120,24 @@ func newCluster(bin, address string, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// within is what a cluster has in its folder.
+var within = []string{"etcd", "pki", "run", "scheduler.yaml", "kwok.yaml", "containerd.toml", "kubelet.yaml"}
+
+// clustersOwn tells that a folder is a cluster's, empty, or not there: whatever is in it
+// goes when a cluster is started.
+func clustersOwn(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look into the folder of the cluster: %w", err)
+	}
+	for _, entry := range entries {
+		if !slices.Contains(within, entry.Name()) {
+			return fmt.Errorf("start a cluster in %s: %s is in it, which is of no cluster and would be removed; name a folder that is empty or new", dir, entry.Name())
+		}
+	}
+	return nil
 }
 
 // certify makes the certificates of all components.

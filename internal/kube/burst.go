@@ -2,11 +2,16 @@ package kube
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/gameday-sh/gameday/internal/textsafe"
 )
 
 // burstPace is the time between two looks at a watch that has just told something. When
@@ -22,10 +27,43 @@ type gathering struct{ next http.RoundTripper }
 
 func (g gathering) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := g.next.RoundTrip(request)
+	if last, ok := request.Context().Value(putOffKey{}).(*atomic.Value); ok && err == nil {
+		// client-go waits and tries again, and says nothing of it when time is up.
+		status := ""
+		if answer.Header.Get("Retry-After") != "" {
+			status = answer.Status
+		}
+		last.Store(status)
+	}
 	if err == nil && strings.Contains(request.URL.RawQuery, "watch=true") {
 		answer.Body = newBurst(answer.Body)
 	}
 	return answer, err
+}
+
+// putOffKey is where a call's context has the status (429 Too Many Requests) with which
+// it was asked last to come back later.
+type putOffKey struct{}
+
+func putOff(ctx context.Context) context.Context {
+	return context.WithValue(ctx, putOffKey{}, new(atomic.Value))
+}
+
+// timeUp is the error of a call, made with a context that putOff made for it out of ctx;
+// where its time is up it says so.
+func (c *Client) timeUp(ctx, call context.Context, err error) error {
+	if call.Err() == nil {
+		return err
+	}
+	if last, ok := call.Value(putOffKey{}).(*atomic.Value); ok {
+		if status, _ := last.Load().(string); status != "" {
+			return fmt.Errorf("no answer in time but %s: %w", textsafe.Line(status, 80), errBusy)
+		}
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	return fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
 }
 
 // WrappedRoundTripper lets client-go find the transport below.

@@ -186,7 +186,7 @@ func (c *Client) callOnce(ctx context.Context, verb string, r Ref, prepare func(
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(quiet(ctx), c.timeout)
+	limited, cancel := context.WithTimeout(putOff(quiet(ctx)), c.timeout)
 	defer cancel()
 	request := client.Verb(verb).NamespaceIfScoped(r.Namespace, !r.Cluster && r.Namespace != "").Resource(r.Resource.Name)
 	if r.Name != "" {
@@ -208,10 +208,7 @@ func (c *Client) callOnce(ctx context.Context, verb string, r Ref, prepare func(
 	if err == nil {
 		return nil
 	}
-	if limited.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
-	}
-	return &Error{Verb: verb, Ref: r, Server: c.config.Host, Err: err}
+	return &Error{Verb: verb, Ref: r, Server: c.config.Host, Err: c.timeUp(ctx, limited, err)}
 }
 
 // Error is a call that failed.

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -89,6 +91,31 @@ func TestWhichClusterIsMeant(t *testing.T) {
 				t.Errorf("the reach holds a secret: %+v", reach)
 			}
 		})
+	}
+}
+
+func TestACredentialPluginThatHangsHoldsUpNobody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	text := `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sleep, args: ["5"]}}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+current-context: c
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	err := (&Kubernetes{Kubeconfig: path, Timeout: 200 * time.Millisecond}).Open(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "does sleep, which is to give the credentials, wait for something?") || time.Since(began) > 4*time.Second {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began = time.Now()
+	if err := (&Kubernetes{Kubeconfig: path}).Open(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 4*time.Second {
+		t.Errorf("stopped after %s: %v", time.Since(began), err)
 	}
 }
 

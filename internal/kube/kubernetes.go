@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -41,6 +42,14 @@ func Connection() experiments.Kind[experiments.Connection] {
 		Summary: "A Kubernetes cluster",
 		New:     func() experiments.Connection { return new(Kubernetes) },
 	}
+}
+
+// NotANamespace says why no namespace can have a name; empty if one can.
+func NotANamespace(name string) string {
+	if wrong := validation.IsDNS1123Label(name); len(wrong) > 0 {
+		return fmt.Sprintf("No namespace can be called %q: %s.", name, wrong[0])
+	}
+	return ""
 }
 
 // Validate checks what needs no cluster.
@@ -81,11 +90,33 @@ func (k *Kubernetes) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.Version(ctx); err != nil {
+	if err := client.greet(ctx); err != nil {
 		return fmt.Errorf("%w; is %s the right cluster?", err, reach)
 	}
 	k.client = client
 	return nil
+}
+
+// greet asks for the version. A program that is to give credentials may wait for a person
+// or a network, and knows no end: it holds up nobody for longer than a call may take.
+func (c *Client) greet(ctx context.Context) error {
+	if c.config.ExecProvider == nil {
+		_, err := c.Version(ctx)
+		return err
+	}
+	asked := make(chan error, 1)
+	go func() {
+		_, err := c.Version(ctx)
+		asked <- err
+	}()
+	select {
+	case err := <-asked:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, context.Cause(ctx))
+	case <-time.After(c.timeout + time.Second):
+		return fmt.Errorf("ask Kubernetes at %s for its version: no answer within %s: does %s, which is to give the credentials, wait for something?", c.config.Host, c.timeout, c.config.ExecProvider.Command)
+	}
 }
 
 // Close lets go of the connections.
@@ -122,14 +153,11 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 		GitVersion string `json:"gitVersion"`
 	}
 	err = c.again(ctx, "GET", func() error {
-		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		limited, cancel := context.WithTimeout(putOff(ctx), c.timeout)
 		defer cancel()
 		text, err := client.Get().AbsPath("/version").DoRaw(limited)
-		if err != nil && limited.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
-		}
 		if err != nil {
-			return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, err)
+			return fmt.Errorf("ask Kubernetes at %s for its version: %w", c.config.Host, c.timeUp(ctx, limited, err))
 		}
 		if err := json.Unmarshal(text, &version); err != nil || version.GitVersion == "" {
 			return fmt.Errorf("what answers at %s is no Kubernetes API server: it says %.60q", c.config.Host, text)

@@ -45,7 +45,7 @@ func (c *Client) rawOnce(ctx context.Context, r Ref) (Thing, error) {
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := context.WithTimeout(quiet(ctx), c.timeout)
+	limited, cancel := context.WithTimeout(putOff(quiet(ctx)), c.timeout)
 	defer cancel()
 	request := client.Get().NamespaceIfScoped(r.Namespace, !r.Cluster && r.Namespace != "").Resource(r.Resource.Name).
 		SetHeader("Accept", runtime.ContentTypeJSON)
@@ -55,10 +55,7 @@ func (c *Client) rawOnce(ctx context.Context, r Ref) (Thing, error) {
 	result := request.Do(limited)
 	err = result.Error() // Raw would not read the server's own words
 	if err != nil {
-		if limited.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: %w", c.timeout, errNoAnswer)
-		}
-		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: c.timeUp(ctx, limited, err)}
 	}
 	text, err := result.Raw()
 	if err != nil {

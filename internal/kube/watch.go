@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,10 +56,18 @@ func Watch(ctx context.Context, c *Client, r Resource, namespace, fields, from s
 	}
 	seconds := watchFor
 	options := metav1.ListOptions{FieldSelector: fields, ResourceVersion: from, AllowWatchBookmarks: true, Watch: true, TimeoutSeconds: &seconds}
+	// What comes before the API server may hold a watch back until it is over.
+	watching, cancel := context.WithCancel(putOff(quiet(ctx)))
+	defer cancel()
+	patience := time.AfterFunc(c.timeout, cancel)
 	stream, err := client.Get().NamespaceIfScoped(namespace, !r.Cluster && namespace != "").Resource(r.Name).
-		VersionedParams(&options, metav1.ParameterCodec).Watch(quiet(ctx))
+		VersionedParams(&options, metav1.ParameterCodec).Watch(watching)
+	if err == nil && !patience.Stop() {
+		stream.Stop()
+		err = watching.Err()
+	}
 	if err != nil {
-		return from, &Error{Verb: "WATCH", Ref: r.In(namespace, ""), Server: c.config.Host, Err: err}
+		return from, &Error{Verb: "WATCH", Ref: r.In(namespace, ""), Server: c.config.Host, Err: c.timeUp(ctx, watching, err)}
 	}
 	defer stream.Stop()
 	for {
@@ -100,8 +109,15 @@ var errNoList = errors.New("its answer is no list")
 // errNoAnswer is a call that took all of its time.
 var errNoAnswer = errors.New("is the API server up?")
 
-// Silent tells that a call took all of its time and got no answer.
-func Silent(err error) bool { return errors.Is(err, errNoAnswer) }
+// errBusy is a call that was put off for all of its time.
+var errBusy = errors.New("the API server, or what is before it, is too busy")
+
+// Silent tells that a call took all of its time and got no answer, or none but to come
+// back later.
+func Silent(err error) bool { return errors.Is(err, errNoAnswer) || Busy(err) }
+
+// Busy tells that a call was put off for all of its time.
+func Busy(err error) bool { return errors.Is(err, errBusy) }
 
 // quiet keeps client-go from writing on standard error what is in its errors too.
 func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, klog.New(nil)) }

@@ -46,10 +46,19 @@ func run(ctx context.Context, args []string) (int, error) {
 		return 0, cluster.Build(ctx, os.Stderr)
 	case "up", "down":
 		flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-		dir := flags.String("dir", filepath.Join(cache, "dev"), "folder of the cluster; what is in it is removed by up")
+		dir := flags.String("dir", filepath.Join(cache, "dev"), "folder of the cluster; up removes a cluster that is in it")
 		nodes := flags.Int("nodes", 10, "number of simulated nodes")
 		if err := flags.Parse(args[1:]); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return 0, nil // it was printed
+			}
 			return 0, err
+		}
+		if flags.NArg() > 0 {
+			return 0, fmt.Errorf("%s takes no %q: name the folder with --dir", args[0], flags.Arg(0))
+		}
+		if *nodes < 0 {
+			return 0, fmt.Errorf("--nodes %d: write how many simulated nodes there are to be", *nodes)
 		}
 		if args[0] == "down" {
 			return 0, cluster.StopDir(*dir)
