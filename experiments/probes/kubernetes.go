@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -175,7 +175,7 @@ func parseObject(text, namespace string) (kube.Ref, error) {
 	if !found || kind == "" || name == "" || strings.Contains(name, "/") {
 		return kube.Ref{}, fmt.Errorf("%q is no object: write its kind, a slash and its name, such as \"configmap/settings\"", text)
 	}
-	if wrong := path.IsValidPathSegmentName(name); len(wrong) > 0 {
+	if wrong := content.IsPathSegmentName(name); len(wrong) > 0 {
 		return kube.Ref{}, fmt.Errorf("no object can have the name %q: it %s", name, wrong[0])
 	}
 	parts := strings.SplitN(kind, ".", 3)
