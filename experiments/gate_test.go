@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,10 +223,9 @@ func TestWhatFailsAnywayIsNotTheRunsDoing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		e, s := gated(w, &breaker{world: w, targets: []string{"a"}})
-		n := 0
+		var n atomic.Int64
 		p := &Probed{Name: "other", Every: 10 * time.Millisecond, Timeout: time.Second, Probe: probeFunc(func(context.Context) Sample {
-			n++
-			return Sample{Counted: true, Good: n%10 != 0, Value: math.NaN()}
+			return Sample{Counted: true, Good: n.Add(1)%10 != 0, Value: math.NaN()}
 		})}
 		s.Probe, s.Objective = p, 0.5
 		s.Calendar = &Calendar{Unit: CalendarMonth, Location: time.UTC}
