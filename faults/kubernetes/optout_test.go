@@ -162,7 +162,7 @@ func TestATargetThatWentOrOptedOutAfterThePlanIsLeftAlone(t *testing.T) {
 		}
 	}
 	c.Merge(t, kube.StatefulSets.In(namespace, "stock"), `{"spec":{"replicas":0}}`)
-	c.Delete(t, "/api/v1/namespaces/"+namespace+"/pods/"+r.Object.Name)
+	c.Await(t, "the end of the pod", func() bool { return len(c.Items(t, "/api/v1/namespaces/"+namespace+"/pods")) == 0 })
 	for fault, hit := range map[experiments.Fault]experiments.Hit{&PodKill{}: hit, &ContainerKill{}: signal, &PodFailure{}: failing} {
 		if _, err := fault.Inject(t.Context(), hit); err == nil || !strings.Contains(err.Error(), "moved since the plan") {
 			t.Errorf("%T gone: %v", fault, err)
