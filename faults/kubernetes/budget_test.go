@@ -109,9 +109,7 @@ metadata:
   namespace: %[2]s
   labels: {app: crew}
   ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: crew, uid: %[3]s, controller: true}]
-spec:
-  tolerations: [{operator: Exists}]
-  containers: [{name: shop, image: "registry.k8s.io/pause:3.10"}]
+spec: {containers: [{name: shop, image: "registry.k8s.io/pause:3.10"}]}
 `
 
 // crewOf makes pods that belong to something of a kind that gameday does not know, and of

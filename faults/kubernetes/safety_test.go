@@ -367,8 +367,8 @@ func TestAnEvictionKeepsToBudgets(t *testing.T) {
 func TestAnEvictionThatSeveralBudgetsAreAboutIsRefusedByTheirNames(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Shared(t)
-	namespace, k := c.Namespace(t), c.Connection(t)
-	c.Deployment(t, namespace, "checkout", 3)
+	namespace, k, node := c.Namespace(t), c.Connection(t), c.Node(t)
+	c.Make(t, "Deployment", namespace, clustertest.Workload{Name: "checkout", Replicas: 3, Node: node})
 	budget(t, c, namespace, "checkout", "minAvailable: 1", 2)
 	pods := Pods{Scope: Scope{Kubernetes: k, Namespace: namespace}, Phase: "Running"}
 	planFor(t, &PodEvict{Pods: pods})
@@ -381,6 +381,5 @@ spec: {maxUnavailable: 2, selector: {}}
 	words := `is in 2 disruption budgets \(` + namespace + `/checkout, ` + namespace + `/everything\), and Kubernetes evicts no pod that is in more than one`
 	refuses(t, &PodEvict{Pods: pods}, "pod "+namespace+"/checkout-[^ ]+ "+words)
 	planFor(t, &PodKill{Pods: pods})
-	node := c.Pods(t, namespace, "checkout")[0].Text("spec", "nodeName")
 	refuses(t, &NodeDrain{Nodes: Nodes{Kubernetes: k, Node: node}, Within: time.Minute}, "node "+node+" cannot be drained: pod .* "+words)
 }
