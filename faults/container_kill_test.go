@@ -64,6 +64,11 @@ spec:
 	start := func() {
 		kubectl(pods, "apply", "-f", "-")
 		kubectl("", "rollout", "status", "statefulset/shop", "--timeout=120s")
+		// The kubelet may have more to say of pods that are ready, and a hit names the
+		// version that its plan has seen.
+		for before, now := "", " "; now != before; time.Sleep(2 * time.Second) {
+			before, now = now, kubectl("", "get", "pods", "-o", "jsonpath={.items[*].metadata.resourceVersion}")
+		}
 	}
 	start()
 	connection := &kube.Kubernetes{Kubeconfig: os.Getenv("GAMEDAY_TEST_KUBECONFIG")}
