@@ -56,8 +56,8 @@ func (s Sample) HasValue() bool { return s.Condition == OK && !math.IsNaN(s.Valu
 // A Probe takes one measurement at each call. What goes wrong is part of the
 // sample: a target that answers badly is a bad event, a measurement that could
 // not be taken is a Condition other than OK. Measure keeps to ctx, which is one of
-// [WithTimeout]: a call that goes on a second after it is given up. It is called while up to seven earlier calls still
-// wait for a slow target, and is safe for that.
+// [WithTimeout]: a call that goes on a second after it is given up. It is called while up
+// to seven earlier calls still wait for a slow target, and is safe for that.
 type Probe interface {
 	Measure(ctx context.Context) Sample
 }

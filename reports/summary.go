@@ -3,7 +3,6 @@ package reports
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -146,7 +145,7 @@ func (o outliner) summaryOfFaults() string {
 			targets[h.Fault] = append(targets[h.Fault], h.Target)
 		}
 	}
-	if injected == 0 && slices.ContainsFunc(o.r.Hits, func(h experiments.HitResult) bool { return h.Begun() }) {
+	if begun, _ := o.broken(); injected == 0 && begun > 0 {
 		return sentence(fmt.Sprintf("Nothing that was proven: of %s none took its full effect", plural(len(o.r.Faults), "planned fault")))
 	}
 	if injected == 0 {

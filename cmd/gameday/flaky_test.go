@@ -10,16 +10,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/gameday-sh/gameday/internal/cluster/clustertest"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // trouble is what becomes of one request to an API server.
@@ -56,25 +54,10 @@ type flaky struct {
 // newFlaky stands before the API server of a kubeconfig, whose credentials it uses.
 func newFlaky(t *testing.T, kubeconfig string) *flaky {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := &flaky{t: t, ended: make(chan struct{}), gave: map[trouble]int{}}
 	f.set(func(*http.Request) trouble { return none })
-	f.proxy = &httputil.ReverseProxy{
-		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(to) },
-		Transport:    transport,
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
+	f.proxy = clustertest.Proxy(t, kubeconfig)
+	f.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	server := httptest.NewUnstartedServer(f)
 	server.EnableHTTP2 = true
 	server.Config.ErrorLog = nil

@@ -271,7 +271,7 @@ func (l *ledger) of(ctx context.Context, pod *corev1.Pod) ([]experiments.Allowan
 
 // Takes implements [experiments.Taker]. It fails where what is planned opted out meanwhile.
 func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
-	client, err := p.Kubernetes.Client()
+	client, err := p.stillOpen(ctx, hits)
 	if err != nil {
 		return nil, err
 	}
@@ -293,11 +293,7 @@ func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiment
 	if err := looks.Wait(); err != nil {
 		return nil, err
 	}
-	if err := p.stillOpen(ctx, client, hits); err != nil {
-		return nil, err
-	}
-	out := map[string]map[string]bool{}
-	ledger, list := countingLedger(client, p.MinReady), make([][]experiments.Allowance, len(hits))
+	ledger, out, list := countingLedger(client, p.MinReady), absentees{}, make([][]experiments.Allowance, len(hits))
 	for i := range pods {
 		pod := &pods[i]
 		if pod.Name == "" { // it went just now: the injection will say so
@@ -307,15 +303,12 @@ func (p Pods) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiment
 		if excluded(pod.Annotations) {
 			return nil, fmt.Errorf("pod %s/%s bears the annotation %s by now; nothing was done", pod.Namespace, pod.Name, ExcludeAnnotation)
 		}
-		if owner := controller(pod.OwnerReferences); owner != "" {
-			if out[pod.Namespace] == nil {
-				if out[pod.Namespace], err = optedOut(ctx, client, pod.Namespace); err != nil {
-					return nil, err
-				}
-			}
-			if out[pod.Namespace][owner] {
-				return nil, fmt.Errorf("%s of pod %s/%s bears the annotation %s by now; nothing was done", owner, pod.Namespace, pod.Name, ExcludeAnnotation)
-			}
+		owner, err := out.owner(ctx, client, pod)
+		if err != nil {
+			return nil, err
+		}
+		if owner != "" {
+			return nil, fmt.Errorf("%s of pod %s/%s bears the annotation %s by now; nothing was done", owner, pod.Namespace, pod.Name, ExcludeAnnotation)
 		}
 		if list[i], err = ledger.of(ctx, pod); err != nil {
 			return nil, err
@@ -424,10 +417,7 @@ func (p Pods) readyRights() []kube.Right {
 		return nil
 	}
 	var list []kube.Right
-	for _, namespace := range p.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range p.granted() {
 		for _, resource := range readyIn(p.Owner) {
 			list = append(list, kube.Right{Verb: "get", Resource: resource, Namespace: namespace, Why: "see how many pods of the workload are ready"})
 		}

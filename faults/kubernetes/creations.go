@@ -24,9 +24,8 @@ func validFuse(fuse time.Duration) []experiments.Problem {
 // creationRights are needed to make an object with its fuse, and to delete both.
 func (s Scope) creationRights(resource kube.Resource, why string) []kube.Right {
 	list := s.rights()
-	for _, namespace := range s.named() {
-		if isPattern(namespace) {
-			namespace = ""
+	for _, namespace := range s.granted() {
+		if namespace == "" {
 			// Its UID is read again just before the injection.
 			list = append(list, kube.Right{Verb: "get", Resource: kube.Namespaces, Why: "see that the namespace is still the one that was planned"})
 		}

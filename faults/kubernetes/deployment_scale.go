@@ -57,10 +57,7 @@ func (f *DeploymentScale) Rights() []kube.Right {
 		return nil
 	}
 	list := f.Scope.editRights(resource, name, "scale and scale back")
-	for _, namespace := range f.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range f.granted() {
 		list = append(list, copyRights(resource, namespace)...)
 		if !f.Autoscaled {
 			list = append(list, autoscalerRights(namespace)...)
@@ -124,11 +121,8 @@ func (f *DeploymentScale) Takes(ctx context.Context, hits []experiments.Hit) ([]
 	if err != nil {
 		return nil, err
 	}
-	client, err := f.Kubernetes.Client()
+	client, err := f.stillOpen(ctx, hits)
 	if err != nil {
-		return nil, err
-	}
-	if err := f.stillOpen(ctx, client, hits); err != nil {
 		return nil, err
 	}
 	ledger := countingLedger(client, 0)

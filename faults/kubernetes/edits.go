@@ -24,10 +24,7 @@ type planned struct {
 // editRights are needed to change one object in each namespace, and to change it back.
 func (s Scope) editRights(resource kube.Resource, name, why string) []kube.Right {
 	list := s.rights()
-	for _, namespace := range s.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range s.granted() {
 		for _, verb := range []string{"get", "patch"} {
 			list = append(list, kube.Right{Verb: verb, Resource: resource, Namespace: namespace, Name: name, Why: why})
 		}

@@ -75,10 +75,7 @@ func watchRight(namespace string) kube.Right {
 // Wishes lists rights that following a hit is better with, and goes without.
 func (p Pods) Wishes() []kube.Right {
 	var list []kube.Right
-	for _, namespace := range p.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range p.granted() {
 		list = append(list, watchRight(namespace))
 		for _, verb := range []string{"list", "watch"} {
 			list = append(list, kube.Right{Verb: verb, Resource: kube.Events, Namespace: namespace, Why: "tell what Kubernetes says of a hit"})

@@ -131,10 +131,7 @@ func (*NetworkPartition) Lasts() bool { return true }
 // Rights lists what the fault must be allowed to do and to undo.
 func (f *NetworkPartition) Rights() []kube.Right {
 	list := f.Scope.creationRights(kube.NetworkPolicies, "cut pods off and end it")
-	for _, namespace := range f.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range f.granted() {
 		list = append(list,
 			kube.Right{Verb: "list", Resource: kube.Pods, Namespace: namespace, Why: "see that there are pods to cut off"},
 			kube.Right{Verb: "list", Resource: kube.NetworkPolicies, Namespace: namespace, Why: "see that no other policy lets through what this one cuts"})
@@ -310,11 +307,8 @@ func (f *NetworkPartition) lets(spec *networkingv1.NetworkPolicySpec) bool {
 // Takes implements [experiments.Taker]. A policy takes nothing down; it fails where what is
 // planned opted out meanwhile.
 func (f *NetworkPartition) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
-	client, err := f.Kubernetes.Client()
+	client, err := f.stillOpen(ctx, hits)
 	if err != nil {
-		return nil, err
-	}
-	if err := f.stillOpen(ctx, client, hits); err != nil {
 		return nil, err
 	}
 	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {

@@ -115,6 +115,28 @@ func crewRights(namespace string) []kube.Right {
 	return []kube.Right{{Verb: "list", Resource: kube.Pods, Namespace: namespace, Why: "see whether a pod of the workload opted out"}}
 }
 
+// absentees knows which workloads opted out. Each namespace is read once.
+type absentees map[string]map[string]bool
+
+// owner names the workload of a pod if it opted out; empty if not.
+func (a absentees) owner(ctx context.Context, client *kube.Client, pod *corev1.Pod) (string, error) {
+	owner := controller(pod.OwnerReferences)
+	if owner == "" {
+		return "", nil
+	}
+	if a[pod.Namespace] == nil {
+		out, err := optedOut(ctx, client, pod.Namespace)
+		if err != nil {
+			return "", err
+		}
+		a[pod.Namespace] = out
+	}
+	if !a[pod.Namespace][owner] {
+		return "", nil
+	}
+	return owner, nil
+}
+
 // shelter tells which pods of any namespace no fault may take down: those in protected
 // namespaces, and those that opted out, with their namespace, or with their workload.
 // Each namespace is read once.
@@ -122,11 +144,11 @@ type shelter struct {
 	scope   Scope
 	client  *kube.Client
 	spaces  map[string]string // why a namespace is not touched; empty: it may be
-	outside map[string]map[string]bool
+	outside absentees
 }
 
 func newShelter(ctx context.Context, client *kube.Client, scope Scope) (*shelter, error) {
-	s := &shelter{scope: scope, client: client, spaces: map[string]string{}, outside: map[string]map[string]bool{}}
+	s := &shelter{scope: scope, client: client, spaces: map[string]string{}, outside: absentees{}}
 	err := kube.List(ctx, client, kube.Namespaces, "", metav1.ListOptions{}, func(page *corev1.NamespaceList) error {
 		for i := range page.Items {
 			space := &page.Items[i]
@@ -153,21 +175,11 @@ func (s *shelter) keeps(ctx context.Context, pod *corev1.Pod) (string, error) {
 	case excluded(pod.Annotations):
 		return "it bears the annotation " + ExcludeAnnotation, nil
 	}
-	owner := controller(pod.OwnerReferences)
-	if owner == "" {
-		return "", nil
+	owner, err := s.outside.owner(ctx, s.client, pod)
+	if err != nil || owner == "" {
+		return "", err
 	}
-	if s.outside[pod.Namespace] == nil {
-		out, err := optedOut(ctx, s.client, pod.Namespace)
-		if err != nil {
-			return "", err
-		}
-		s.outside[pod.Namespace] = out
-	}
-	if s.outside[pod.Namespace][owner] {
-		return fmt.Sprintf("its %s bears the annotation %s", owner, ExcludeAnnotation), nil
-	}
-	return "", nil
+	return fmt.Sprintf("its %s bears the annotation %s", owner, ExcludeAnnotation), nil
 }
 
 // shelterRights are needed to see which pods of a node must stay.

@@ -73,10 +73,7 @@ func (p Pods) podRights() []kube.Right {
 	add := func(namespace string, verb string, resource kube.Resource, why string) {
 		list = append(list, kube.Right{Verb: verb, Resource: resource, Namespace: namespace, Why: why})
 	}
-	for _, namespace := range p.named() {
-		if isPattern(namespace) {
-			namespace = "" // it may be any
-		}
+	for _, namespace := range p.granted() {
 		add(namespace, "list", kube.Pods, "find the pods")
 		add(namespace, "get", kube.Pods, "see what became of a pod")
 		add(namespace, "list", kube.DisruptionBudget, "see what must stay")

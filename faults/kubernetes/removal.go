@@ -31,10 +31,7 @@ type podRecord struct {
 // removal is the rights to find pods and remove them.
 func (p Pods) removal(verb, sub, why string) []kube.Right {
 	list := append(p.podRights(), p.readyRights()...)
-	for _, namespace := range p.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range p.granted() {
 		list = append(list, kube.Right{Verb: verb, Resource: kube.Pods, Sub: sub, Namespace: namespace, Why: why})
 		list = append(list, leaseRights(namespace, leaseName)...)
 	}

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,10 +42,7 @@ func (*ResourceQuota) Lasts() bool { return true }
 // Rights lists what the fault must be allowed to do and to undo.
 func (f *ResourceQuota) Rights() []kube.Right {
 	list := f.Scope.creationRights(kube.ResourceQuotas, "starve the namespace and end it")
-	for _, namespace := range f.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range f.granted() {
 		list = append(list, optOutRights(namespace)...)
 	}
 	return list
@@ -63,23 +59,27 @@ func (f *ResourceQuota) Plan(ctx context.Context, d experiments.Draw) ([]experim
 	if err != nil {
 		return nil, err
 	}
-	return hits, f.spares(ctx, hits)
+	client, err := f.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
+	return hits, spares(ctx, client, hits)
 }
 
 // Takes implements [experiments.Taker]. A quota takes nothing down; it fails where what is
 // planned opted out meanwhile.
 func (f *ResourceQuota) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
-	client, err := f.Kubernetes.Client()
+	client, err := f.stillOpen(ctx, hits)
 	if err != nil {
 		return nil, err
 	}
-	return make([][]experiments.Allowance, len(hits)), errors.Join(f.stillOpen(ctx, client, hits), f.spares(ctx, hits))
+	return make([][]experiments.Allowance, len(hits)), spares(ctx, client, hits)
 }
 
 // spares refuses a namespace in which something opted out.
-func (f *ResourceQuota) spares(ctx context.Context, hits []experiments.Hit) error {
+func spares(ctx context.Context, client *kube.Client, hits []experiments.Hit) error {
 	for _, hit := range hits {
-		r, client, err := read(hit)
+		r, err := parse(hit)
 		if err != nil {
 			return err
 		}

@@ -51,10 +51,7 @@ func (f *RolloutRestart) Rights() []kube.Right {
 		return nil
 	}
 	list := f.Scope.editRights(resource, name, "restart the workload")
-	for _, namespace := range f.named() {
-		if isPattern(namespace) {
-			namespace = ""
-		}
+	for _, namespace := range f.granted() {
 		list = append(list, crewRights(namespace)...)
 	}
 	return list
@@ -126,11 +123,8 @@ func (f *RolloutRestart) Plan(ctx context.Context, d experiments.Draw) ([]experi
 // Takes implements [experiments.Taker]. A rollout takes no more than its own strategy lets
 // be down; it fails where what is planned opted out meanwhile.
 func (f *RolloutRestart) Takes(ctx context.Context, hits []experiments.Hit) ([][]experiments.Allowance, error) {
-	client, err := f.Kubernetes.Client()
+	client, err := f.stillOpen(ctx, hits)
 	if err != nil {
-		return nil, err
-	}
-	if err := f.stillOpen(ctx, client, hits); err != nil {
 		return nil, err
 	}
 	return takesAnew(hits, func(r record) ([]experiments.Allowance, error) {

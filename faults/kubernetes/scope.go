@@ -73,6 +73,18 @@ func (s Scope) named() []string {
 	return s.Namespaces
 }
 
+// granted lists the namespaces in which rights are needed: empty, which is any, for a
+// pattern.
+func (s Scope) granted() []string {
+	names := slices.Clone(s.named())
+	for i, name := range names {
+		if isPattern(name) {
+			names[i] = ""
+		}
+	}
+	return names
+}
+
 // rights are needed to look at the namespaces themselves.
 func (s Scope) rights() []kube.Right {
 	var list []kube.Right
@@ -122,23 +134,27 @@ func (s Scope) namespaces(ctx context.Context, client *kube.Client) ([]corev1.Na
 	return slices.CompactFunc(found, func(a, b corev1.Namespace) bool { return a.Name == b.Name }), errors.Join(problems...)
 }
 
-// stillOpen checks, when it is the turn of hits that were planned before, that their namespaces
-// may still be touched.
-func (s Scope) stillOpen(ctx context.Context, client *kube.Client, hits []experiments.Hit) error {
+// stillOpen gives the cluster of hits that were planned before, when it is their turn. It
+// fails where their namespaces may not be touched any more.
+func (s Scope) stillOpen(ctx context.Context, hits []experiments.Hit) (*kube.Client, error) {
+	client, err := s.Kubernetes.Client()
+	if err != nil {
+		return nil, err
+	}
 	spaces, err := s.namespaces(ctx, client)
 	if err != nil {
-		return fmt.Errorf("nothing was done, as by now: %w", err)
+		return nil, fmt.Errorf("nothing was done, as by now: %w", err)
 	}
 	for _, h := range hits {
 		r, err := parse(h)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !slices.ContainsFunc(spaces, func(space corev1.Namespace) bool { return space.Name == r.Object.Namespace }) {
-			return fmt.Errorf("namespace %s may not be touched any more: it is protected, opted out, or being deleted by now; nothing was done", r.Object.Namespace)
+			return nil, fmt.Errorf("namespace %s may not be touched any more: it is protected, opted out, or being deleted by now; nothing was done", r.Object.Namespace)
 		}
 	}
-	return nil
+	return client, nil
 }
 
 func (s Scope) matching(ctx context.Context, client *kube.Client, pattern string) ([]corev1.Namespace, error) {

@@ -45,7 +45,7 @@ func (c *Client) Metadata(ctx context.Context, r Resource, namespace, selector s
 }
 
 func (c *Client) metadataPage(ctx context.Context, client *rest.RESTClient, r Ref, options metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	limited, cancel := context.WithTimeout(putOff(quiet(ctx)), c.timeout)
 	defer cancel()
 	result := client.Get().NamespaceIfScoped(r.Namespace, !r.Cluster && r.Namespace != "").Resource(r.Resource.Name).
 		VersionedParams(&options, metav1.ParameterCodec).SetHeader("Accept", metadataOnly).Do(limited)
@@ -55,10 +55,7 @@ func (c *Client) metadataPage(ctx context.Context, client *rest.RESTClient, r Re
 		text, err = result.Raw()
 	}
 	if err != nil {
-		if limited.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: is the API server up?", c.timeout)
-		}
-		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: err}
+		return nil, &Error{Verb: "GET", Ref: r, Server: c.config.Host, Err: c.timeUp(ctx, limited, err)}
 	}
 	page := new(metav1.PartialObjectMetadataList)
 	if err := json.Unmarshal(text, page); err != nil {
